@@ -1,0 +1,17 @@
+//! What Chorus is about, as plain data and pure functions.
+//!
+//! Nothing here does I/O, reads a clock or knows SQL, HTTP, tmux or a file format of Claude
+//! Code's. Time and randomness come in as arguments.
+
+pub mod event;
+pub mod ids;
+pub mod message;
+mod names;
+pub mod observation;
+pub mod permission;
+pub mod prompt;
+pub mod record;
+pub mod reducer;
+pub mod scrub;
+pub mod session;
+pub mod time;

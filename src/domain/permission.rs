@@ -1,0 +1,210 @@
+//! Permission requests: what Claude asks, what people answer, what became of it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::ids::{ConversationId, PermissionId, SessionId, ToolUseId};
+use super::names::names;
+use super::time::Timestamp;
+
+/// Where a permission request is.
+///
+/// `pending → decided → delivered → honoured`, or one of the other ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionStatus {
+    /// Nobody has decided.
+    Pending,
+    /// Decided here; Claude has not heard yet.
+    Decided,
+    /// The answer was given to Claude.
+    Delivered,
+    /// Claude did as it was told: the transcript or the tool's own hook shows it.
+    Honoured,
+    /// Somebody answered at the terminal.
+    AnsweredInTerminal,
+    /// Nobody answered in time.
+    Expired,
+    /// Claude no longer waits: its process or conversation ended.
+    Cancelled,
+}
+
+names!(PermissionStatus {
+    Pending => "pending", Decided => "decided", Delivered => "delivered", Honoured => "honoured",
+    AnsweredInTerminal => "answered_in_terminal", Expired => "expired", Cancelled => "cancelled",
+});
+
+impl PermissionStatus {
+    /// Whether a later status may still follow.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Decided | Self::Delivered)
+    }
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The tool may run.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+names!(Verdict { Allow => "allow", Deny => "deny" });
+
+/// A person's decision on a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// With a denial: what Claude is told instead. Claude goes on with it.
+    pub message: Option<String>,
+    /// With a denial: end the turn.
+    pub interrupt: bool,
+    /// With an allowance: do not ask again for the same in this session.
+    pub for_session: bool,
+}
+
+/// Where a decision came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// Somebody at the web page.
+    Dashboard,
+    /// A program on the API.
+    Api,
+    /// Somebody at Chorus's command line.
+    Cli,
+    /// A rule, such as "allow for this session".
+    Rule,
+    /// Somebody at Claude's own terminal dialog.
+    Terminal,
+}
+
+names!(DecidedBy {
+    Dashboard => "dashboard", Api => "api", Cli => "cli", Rule => "rule", Terminal => "terminal",
+});
+
+/// A permission request, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PermissionRequest {
+    /// Its id.
+    pub id: PermissionId,
+    /// The session that asks.
+    pub session_id: SessionId,
+    /// The conversation that asks.
+    pub conversation_id: Option<ConversationId>,
+    /// The tool.
+    pub tool: String,
+    /// The tool's input, exactly as Claude wants to run it while the request is open; scrubbed of
+    /// secrets afterwards.
+    #[schema(value_type = Object)]
+    pub input: serde_json::Value,
+    /// One line that says what would happen.
+    pub summary: String,
+    /// The call it belongs to, once known.
+    pub tool_use_id: Option<ToolUseId>,
+    /// The sub-agent that asks, if one does.
+    pub agent_type: Option<String>,
+    /// What "allow for the session" would allow from then on, in words.
+    pub session_rule: Option<String>,
+    /// Where it is.
+    pub status: PermissionStatus,
+    /// The decision, once made.
+    pub verdict: Option<Verdict>,
+    /// What Claude was told with a denial.
+    pub message: Option<String>,
+    /// Who decided.
+    pub decided_by: Option<DecidedBy>,
+    /// When Claude asked.
+    pub requested_at: Timestamp,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+    /// When the last status was reached.
+    pub updated_at: Timestamp,
+}
+
+/// "Allow for the session": the same tool with the same subject is allowed without asking, until
+/// the session ends; kept by Chorus and applied again after a resume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionRule {
+    /// The tool.
+    pub tool: String,
+    /// The exact command, path or address; `None` allows the tool whatever its input.
+    pub subject: Option<String>,
+}
+
+/// What a tool call acts on: the command, the path, the address.
+pub fn subject(tool: &str, input: &serde_json::Value) -> Option<String> {
+    let key = match tool {
+        "Bash" => "command",
+        "Write" | "Edit" | "MultiEdit" | "Read" => "file_path",
+        "NotebookEdit" => "notebook_path",
+        "WebFetch" => "url",
+        "WebSearch" => "query",
+        _ => return None,
+    };
+    input.get(key)?.as_str().map(str::to_owned)
+}
+
+impl SessionRule {
+    /// The rule that "allow for the session" would make of a request. Editing tools share one
+    /// subject: once a file may be written, it may be edited too. Plans and questions get none.
+    pub fn of(tool: &str, input: &serde_json::Value) -> Option<Self> {
+        if matches!(tool, "ExitPlanMode" | "AskUserQuestion") {
+            return None;
+        }
+        Some(Self { tool: tool.to_owned(), subject: subject(tool, input) })
+    }
+
+    /// Whether a call is covered.
+    pub fn covers(&self, tool: &str, input: &serde_json::Value) -> bool {
+        self.tool == tool && (self.subject.is_none() || self.subject == subject(tool, input))
+    }
+
+    /// The rule in words, to be shown before it is made.
+    pub fn describe(&self) -> String {
+        match &self.subject {
+            Some(s) => format!("{} with exactly: {s}", self.tool),
+            None => format!("{} with any input", self.tool),
+        }
+    }
+}
+
+/// One line that says what a call would do.
+pub fn summarise(tool: &str, input: &serde_json::Value) -> String {
+    let text = match subject(tool, input) {
+        Some(s) => s,
+        None if tool == "ExitPlanMode" => "a plan to approve".to_owned(),
+        None => input.to_string(),
+    };
+    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > 200 {
+        line = line.chars().take(199).chain(['…']).collect();
+    }
+    format!("{tool}: {line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{SessionRule, summarise};
+
+    #[test]
+    fn a_session_rule_covers_the_same_subject_only() {
+        let rule =
+            SessionRule::of("Bash", &json!({"command": "ls", "description": "a"})).expect("a rule");
+        assert!(rule.covers("Bash", &json!({"command": "ls", "description": "b"})));
+        assert!(!rule.covers("Bash", &json!({"command": "ls; rm x"})));
+        assert!(!rule.covers("Write", &json!({"command": "ls"})));
+        assert_eq!(SessionRule::of("ExitPlanMode", &json!({})), None);
+    }
+
+    #[test]
+    fn a_summary_is_one_bounded_line() {
+        let s = summarise("Bash", &json!({"command": "a\n".repeat(500)}));
+        assert!(!s.contains('\n') && s.chars().count() <= 210, "{s}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Chorus: the control plane for everyone who runs many Claude Code sessions at once.
+//!
+//! Layers, each of which may use only those to its left (a test enforces it; `ARCHITECTURE.md`
+//! explains it):
+//!
+//! ```text
+//! domain ← store, bus, tmux, claude, process ← services ← api, web ← server, cli
+//! ```
+
+pub mod claude;
+pub mod domain;
+pub mod process;
+pub mod tmux;
