@@ -14,7 +14,7 @@ macro_rules! id {
             utoipa::ToSchema,
         )]
         #[serde(transparent)]
-        #[schema(value_type = String, format = Uuid)]
+        #[schema(value_type = String, format = "uuid")]
         pub struct $name(pub Uuid);
 
         impl $name {
