@@ -10,4 +10,5 @@
 pub mod claude;
 pub mod domain;
 pub mod process;
+pub mod store;
 pub mod tmux;

@@ -3,8 +3,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ids::SessionId;
+use serde_json::json;
+
+use super::ids::{MessageId, SessionId};
+use super::message::MessageSource;
 use super::names::names;
+use super::record::{Message, ToolCall, Utterance};
 use super::time::Timestamp;
 
 /// What an event is about. The names are the stream's `event:` field.
@@ -42,7 +46,9 @@ pub struct NewEvent {
     pub session_id: Option<SessionId>,
     /// When it happened.
     pub at: Timestamp,
-    /// Its data, rendered once.
+    /// Set where a source may deliver the same event twice: the second one is dropped.
+    pub dedupe_key: Option<String>,
+    /// Its data as JSON, rendered once.
     pub data: String,
 }
 
@@ -53,4 +59,69 @@ pub struct Event {
     pub id: i64,
     /// The rest.
     pub event: NewEvent,
+}
+
+/// How much of a message's text its event repeats. Characters.
+const PREVIEW: usize = 2_000;
+
+fn preview(text: &str) -> String {
+    text.chars().take(PREVIEW).collect()
+}
+
+/// The event of a tool call's beginning or end.
+pub fn tool_use(session: SessionId, id: i64, call: &ToolCall) -> NewEvent {
+    let data = json!({
+        "session_id": session,
+        "id": id,
+        "tool_use_id": call.id,
+        "tool": call.tool,
+        "status": call.status,
+        "duration_ms": call.duration_ms,
+        "agent_id": call.agent_id,
+        "at": call.at,
+    });
+    NewEvent::new(EventKind::ToolUse, session, call.at, &data)
+}
+
+/// The event of an utterance.
+pub fn said(session: SessionId, id: MessageId, source: MessageSource, u: &Utterance) -> NewEvent {
+    let data = json!({
+        "session_id": session,
+        "id": id,
+        "direction": u.direction,
+        "source": source,
+        "content": preview(&u.text),
+        "delivery_status": null,
+        "agent_id": u.agent_id,
+        "at": u.at,
+    });
+    NewEvent::new(EventKind::Message, session, u.at, &data)
+}
+
+/// The event of a prompt of ours, whenever its delivery moves.
+pub fn message(m: &Message) -> NewEvent {
+    let data = json!({
+        "session_id": m.session_id,
+        "id": m.id,
+        "direction": m.direction,
+        "source": m.source,
+        "content": preview(&m.content),
+        "delivery_status": m.delivery_status,
+        "delivery_error": m.delivery_error,
+        "agent_id": m.agent_id,
+        "at": m.timestamp,
+    });
+    NewEvent::new(EventKind::Message, m.session_id, m.timestamp, &data)
+}
+
+impl NewEvent {
+    /// Makes an event of a session.
+    pub fn new(
+        kind: EventKind,
+        session: SessionId,
+        at: Timestamp,
+        data: &serde_json::Value,
+    ) -> Self {
+        Self { kind, session_id: Some(session), at, dedupe_key: None, data: data.to_string() }
+    }
 }

@@ -9,6 +9,7 @@ pub mod message;
 mod names;
 pub mod observation;
 pub mod permission;
+pub mod project;
 pub mod prompt;
 pub mod record;
 pub mod reducer;

@@ -12,9 +12,9 @@ pub struct Observation {
     pub at: Timestamp,
     /// Who says so.
     pub source: Source,
-    /// The pid that the source speaks of, if it says so. Another pid than the session's present
-    /// one makes the fact history: kept in the record, without influence on the state.
-    pub pid: Option<u32>,
+    /// Which of the session's processes the source speaks of, if it says so. A fact of an older
+    /// process is history: kept in the record, without influence on the state.
+    pub generation: Option<u32>,
     /// The conversation that the source speaks of.
     pub conversation: Option<ConversationId>,
     /// The fact.
@@ -41,12 +41,15 @@ pub enum StartSource {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// Chorus launched a process in the session's pane.
-    Launched {
-        /// The process, if it could be seen.
-        process: Option<Process>,
-        /// The conversation it was told to use.
+    /// Chorus is about to launch a process. Everything earlier is history from here on.
+    LaunchBegan {
+        /// The conversation it is told to use.
         conversation: ConversationId,
+    },
+    /// The process runs in the session's pane.
+    Launched {
+        /// The process.
+        process: Process,
     },
     /// Chorus could not launch one.
     LaunchFailed {

@@ -1,1 +1,737 @@
-//! reducer
+//! The reducer: one pure function from a session's state and one observation to the next state
+//! and what follows from it.
+//!
+//! No source is right about everything, so each fact has an authority (`ARCHITECTURE.md` has the
+//! table). Hooks make a status immediate; the state file, which also covers the turns that end
+//! without any hook, has the last word; the process table alone says who is dead. Time decides
+//! between two claims about the same thing: an older one never replaces a newer one.
+
+use super::ids::{ConversationId, MessageId, PermissionId, ToolUseId};
+use super::observation::{Fact, Observation, StartSource};
+use super::permission::{DecidedBy, PermissionStatus, Verdict};
+use super::session::{
+    ClaudeStatus, Detail, Evidence, FileView, OpenRequest, SessionState, Source, Status,
+};
+use super::time::Timestamp;
+
+/// A status from a hook that the state file contradicts is given up after this long. Milliseconds.
+///
+/// Both describe the same moment, but the file is written a little before or after the hook runs.
+pub const FILE_WINS_AFTER_MS: i64 = 3_000;
+
+/// A start that nothing has confirmed for this long has failed. Milliseconds.
+pub const START_LIMIT_MS: i64 = 120_000;
+
+/// A hook that waits for a decision gives up after this long (its `timeout`). Milliseconds.
+pub const DECISION_LIMIT_MS: i64 = 86_400_000;
+
+/// Without a state file, a status that should move is doubted after this long. Milliseconds.
+const DOUBT_AFTER_MS: i64 = 60_000;
+
+/// What follows from an observation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The session's life moved.
+    Status {
+        /// From.
+        old: Status,
+        /// To.
+        new: Status,
+    },
+    /// Claude's activity, or what is known about it, moved.
+    Activity {
+        /// From; equal to `new` if only the detail moved.
+        old: ClaudeStatus,
+        /// To.
+        new: ClaudeStatus,
+    },
+    /// A conversation began in this session.
+    ConversationStarted(ConversationId),
+    /// A conversation ended.
+    ConversationEnded {
+        /// Which.
+        id: ConversationId,
+        /// Why.
+        reason: String,
+    },
+    /// A permission request moved on.
+    Permission {
+        /// Which.
+        id: PermissionId,
+        /// To.
+        status: PermissionStatus,
+        /// If it was decided by this: the verdict, as far as it is known, and who.
+        decided: Option<(Option<Verdict>, DecidedBy)>,
+    },
+    /// The call that a request belongs to became known.
+    RequestMatched {
+        /// The request.
+        id: PermissionId,
+        /// The call.
+        tool_use: ToolUseId,
+    },
+    /// A prompt arrived.
+    Delivered(MessageId),
+    /// A prompt did not arrive.
+    Undelivered {
+        /// Which.
+        message: MessageId,
+        /// Why.
+        error: String,
+    },
+}
+
+/// Whether an observation is of the present process, so that it may move the state.
+pub fn is_current(state: &SessionState, o: &Observation) -> bool {
+    o.generation.is_none_or(|g| g == state.generation)
+}
+
+/// Moves `state` by one observation made known at `now`, and tells what follows.
+pub fn reduce(state: &mut SessionState, o: &Observation, now: Timestamp) -> Vec<Change> {
+    let mut step = Step {
+        old: (state.status, state.claude_status, state.detail.clone()),
+        state,
+        changes: Vec::new(),
+    };
+    if is_current(step.state, o) {
+        step.apply(o, now);
+    }
+    step.finish()
+}
+
+struct Step<'a> {
+    state: &'a mut SessionState,
+    old: (Status, ClaudeStatus, Detail),
+    changes: Vec<Change>,
+}
+
+impl Step<'_> {
+    fn apply(&mut self, o: &Observation, now: Timestamp) {
+        match &o.fact {
+            Fact::LaunchBegan { conversation } => self.launch_began(conversation, o.at),
+            Fact::Launched { process } => self.state.process = Some(*process),
+            Fact::LaunchFailed { error, remedy } => {
+                self.claim(ClaudeStatus::Stopped, o, "launch failed");
+                self.state.status = Status::Error;
+                self.state.detail.error = Some(error.clone());
+                self.state.detail.remedy = remedy.clone();
+            }
+            Fact::EndRequested => self.state.ending = true,
+            Fact::ConversationStarted { source } => self.conversation_started(*source, o),
+            Fact::ConversationEnded { reason } => self.conversation_ended(reason, o),
+            Fact::PermissionAsked { id, tool, input_digest, agent_id, .. } => {
+                self.asked(*id, tool, input_digest, agent_id.as_deref(), o);
+            }
+            Fact::PermissionDecided { id, decision, by } => {
+                if let Some(r) =
+                    self.state.open.iter_mut().find(|r| r.id == *id && r.verdict.is_none())
+                {
+                    r.verdict = Some(decision.verdict);
+                    self.changes.push(Change::Permission {
+                        id: *id,
+                        status: PermissionStatus::Decided,
+                        decided: Some((Some(decision.verdict), *by)),
+                    });
+                }
+            }
+            Fact::AnswerDelivered { id } => self.answer_delivered(*id, o),
+            Fact::HookGone { id } => self.hook_gone(*id),
+            Fact::DecisionHonoured { tool_use, verdict } => self.honoured(tool_use, *verdict),
+            Fact::ToolStarted { tool_use, tool, input_digest, agent_id } => {
+                self.tool_started(tool_use, tool, input_digest, agent_id.as_deref(), o);
+            }
+            Fact::ToolFinished { tool_use, denied } => self.tool_finished(tool_use, *denied, o),
+            _ if !self.of_this_conversation(o) => {}
+            Fact::PromptSubmitted { digest, .. } => self.prompt_submitted(digest, o),
+            Fact::CommandRun => {
+                if self.state.sending.as_ref().is_some_and(|s| s.raw && o.at >= s.since) {
+                    self.delivered();
+                }
+            }
+            Fact::TurnEnded { background } => self.turn_ended(*background, o),
+            Fact::TurnFailed { kind, message } => {
+                if self.claim(ClaudeStatus::Idle, o, "turn failed") {
+                    self.settle_undecided(PermissionStatus::Cancelled, o.at);
+                    self.state.detail.error = Some(format!("{kind}: {message}"));
+                    self.state.detail.remedy = Some(turn_remedy(kind).to_owned());
+                }
+            }
+            Fact::Interrupted => {
+                if self.claim(ClaudeStatus::Idle, o, "interrupted") {
+                    self.answered_in_terminal(o.at);
+                }
+            }
+            Fact::Compacting { began } => {
+                if *began {
+                    self.claim(ClaudeStatus::Busy, o, "compacting");
+                    if self.state.sending.as_ref().is_some_and(|s| s.raw) {
+                        self.delivered();
+                    }
+                }
+                self.state.detail.compacting = *began;
+            }
+            Fact::Subagent { began } => {
+                if o.at >= self.state.evidence.at {
+                    let n = &mut self.state.detail.background;
+                    // Only a Stop counts what runs in the background; in between, keep in step.
+                    if !*began {
+                        *n = n.saturating_sub(1);
+                    }
+                }
+            }
+            Fact::Notified { kind, message } => self.notified(kind, message, o),
+            Fact::StateFile { status, waiting_for } => {
+                self.state_file(*status, waiting_for.clone(), o, now)
+            }
+            Fact::ProcessGone { how, orderly } => self.process_gone(how.as_deref(), *orderly, o),
+            Fact::StartBlocked { dialog, remedy } => {
+                if !self.state.started {
+                    self.claim(ClaudeStatus::Waiting, o, dialog);
+                    self.state.detail.waiting_for = Some(dialog.clone());
+                    self.state.detail.remedy = Some(remedy.clone());
+                }
+            }
+            Fact::SendBegan(sending) => self.state.sending = Some(sending.clone()),
+            Fact::SendFailed { message, error } => {
+                if self.state.sending.as_ref().is_some_and(|s| s.message == *message) {
+                    self.undelivered(error);
+                }
+            }
+            Fact::Tick => self.tick(now),
+            Fact::Noted => {}
+        }
+    }
+
+    /// Takes over a status, unless a newer claim stands. Tells whether it did.
+    fn claim(&mut self, status: ClaudeStatus, o: &Observation, what: &str) -> bool {
+        let s = &mut *self.state;
+        if o.at < s.evidence.at
+            || (s.claude_status == ClaudeStatus::Stopped
+                && s.process.is_none()
+                && s.generation > 0
+                && o.source != Source::Chorus)
+        {
+            return false;
+        }
+        if s.claude_status != status || status == ClaudeStatus::Busy && what == "UserPromptSubmit" {
+            let background = if status == ClaudeStatus::Busy { s.detail.background } else { 0 };
+            s.detail = Detail {
+                background,
+                compacting: s.detail.compacting && status == ClaudeStatus::Busy,
+                ..Detail::default()
+            };
+        }
+        s.claude_status = status;
+        s.evidence = Evidence { source: o.source, what: what.to_owned(), at: o.at };
+        s.unsure = false;
+        true
+    }
+
+    fn of_this_conversation(&self, o: &Observation) -> bool {
+        match (&o.conversation, &self.state.conversation) {
+            (Some(theirs), Some(ours)) => theirs == ours || o.source == Source::StateFile,
+            _ => true,
+        }
+    }
+
+    fn launch_began(&mut self, conversation: &ConversationId, at: Timestamp) {
+        self.settle_undecided(PermissionStatus::Cancelled, at);
+        self.state.open.clear();
+        let s = &mut *self.state;
+        s.generation += 1;
+        s.status = Status::Active;
+        s.claude_status = ClaudeStatus::Starting;
+        s.detail = Detail::default();
+        s.evidence = Evidence { source: Source::Chorus, what: "launched".into(), at };
+        s.unsure = false;
+        s.process = None;
+        s.launched_at = at;
+        s.started = false;
+        s.file = None;
+        s.ending = false;
+        self.switch_conversation(conversation);
+    }
+
+    fn switch_conversation(&mut self, to: &ConversationId) {
+        if self.state.conversation.as_ref() != Some(to) {
+            self.state.conversation = Some(to.clone());
+            self.changes.push(Change::ConversationStarted(to.clone()));
+        }
+    }
+
+    fn conversation_started(&mut self, source: StartSource, o: &Observation) {
+        if o.at < self.state.launched_at {
+            return;
+        }
+        if let Some(id) = &o.conversation {
+            if self.state.conversation.as_ref() != Some(id) {
+                self.settle_undecided(PermissionStatus::Cancelled, o.at);
+            }
+            self.switch_conversation(id);
+        }
+        if source == StartSource::Clear {
+            // `/clear` has no hook of its own before this: it is how a raw send is confirmed.
+            if self.state.sending.as_ref().is_some_and(|s| s.raw) {
+                self.delivered();
+            }
+        }
+        self.state.started = true;
+        if self.state.status == Status::Error {
+            self.state.status = Status::Active;
+        }
+        if source != StartSource::Compact {
+            self.claim(ClaudeStatus::Idle, o, "SessionStart");
+        }
+    }
+
+    fn conversation_ended(&mut self, reason: &str, o: &Observation) {
+        if let Some(id) = o.conversation.clone().or_else(|| self.state.conversation.clone()) {
+            self.changes.push(Change::ConversationEnded { id, reason: reason.to_owned() });
+        }
+        let ours = self.of_this_conversation(o);
+        // After `/clear` and `/resume` the process goes on with another conversation.
+        if ours
+            && !matches!(reason, "clear" | "resume")
+            && self.claim(ClaudeStatus::Stopped, o, "SessionEnd")
+        {
+            self.settle_undecided(PermissionStatus::Cancelled, o.at);
+            if reason == "prompt_input_exit" || reason == "logout" {
+                self.state.ending = true;
+            }
+        }
+    }
+
+    fn prompt_submitted(&mut self, digest: &str, o: &Observation) {
+        self.claim(ClaudeStatus::Busy, o, "UserPromptSubmit");
+        if self.state.sending.as_ref().is_some_and(|s| s.digest == digest && o.at >= s.since) {
+            self.delivered();
+        }
+    }
+
+    fn turn_ended(&mut self, background: u32, o: &Observation) {
+        let (status, what) = if background > 0 {
+            (ClaudeStatus::Busy, "Stop with background work")
+        } else {
+            (ClaudeStatus::Idle, "Stop")
+        };
+        if self.claim(status, o, what) {
+            self.state.detail.background = background;
+            self.state.detail.tool = None;
+            if background == 0 {
+                self.answered_in_terminal(o.at);
+            }
+        }
+    }
+
+    fn notified(&mut self, kind: &str, message: &str, o: &Observation) {
+        match kind {
+            // Says only that the user has been quiet for a minute: never evidence of a new state.
+            "idle_prompt"
+                if self.state.claude_status == ClaudeStatus::Busy && self.state.file.is_none() =>
+            {
+                self.claim(ClaudeStatus::Idle, o, "idle_prompt");
+            }
+            // Six seconds late by design, so it may well arrive after the answer.
+            "permission_prompt" | "agent_needs_input" if self.state.file.is_none() => {
+                if self.claim(ClaudeStatus::Waiting, o, kind) {
+                    self.state.detail.waiting_for = Some(message.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // --- tools and permissions -------------------------------------------------------------
+
+    fn tool_started(
+        &mut self,
+        tool_use: &ToolUseId,
+        tool: &str,
+        digest: &str,
+        agent: Option<&str>,
+        o: &Observation,
+    ) {
+        let matched = self.state.open.iter_mut().find(|r| {
+            r.tool_use_id.is_none()
+                && r.tool == tool
+                && r.input_digest == digest
+                && r.agent_id.as_deref() == agent
+        });
+        if let Some(r) = matched {
+            r.tool_use_id = Some(tool_use.clone());
+            self.changes.push(Change::RequestMatched { id: r.id, tool_use: tool_use.clone() });
+        }
+        if o.at >= self.state.evidence.at
+            && self.state.claude_status == ClaudeStatus::Busy
+            && self.of_this_conversation(o)
+        {
+            self.state.detail.tool = Some(tool.to_owned());
+        }
+    }
+
+    fn tool_finished(&mut self, tool_use: &ToolUseId, denied: bool, o: &Observation) {
+        let verdict = if denied { Verdict::Deny } else { Verdict::Allow };
+        if let Some(i) =
+            self.state.open.iter().position(|r| r.tool_use_id.as_ref() == Some(tool_use))
+        {
+            self.settle_by_outcome(i, verdict, o.at);
+        }
+        // A refused call may be the turn's end (a person's No) or not (a hook's): not for us.
+        if !denied
+            && self.of_this_conversation(o)
+            && self.state.undecided().next().is_none()
+            && o.at >= self.state.evidence.at
+        {
+            if self.state.claude_status == ClaudeStatus::Waiting {
+                self.claim(ClaudeStatus::Busy, o, "tool finished");
+            }
+            if self.state.claude_status == ClaudeStatus::Busy {
+                self.state.detail.tool = None;
+            }
+        }
+    }
+
+    fn asked(
+        &mut self,
+        id: PermissionId,
+        tool: &str,
+        digest: &str,
+        agent: Option<&str>,
+        o: &Observation,
+    ) {
+        if let Some(r) = self.state.open.iter_mut().find(|r| r.id == id) {
+            r.hook_gone = false;
+            return;
+        }
+        // Within one agent Claude Code asks one after another: a new question means that the
+        // earlier one has been answered, and if not here, then at the terminal.
+        while let Some(i) = self.state.open.iter().position(|r| {
+            r.agent_id.as_deref() == agent
+                && r.asked_at <= o.at
+                && (r.verdict.is_none() || r.delivered)
+        }) {
+            let settled = self.state.open.remove(i);
+            if settled.verdict.is_none() {
+                self.settled_in_terminal(settled.id, None);
+            }
+        }
+        self.state.open.push(OpenRequest {
+            id,
+            asked_at: o.at,
+            tool: tool.to_owned(),
+            input_digest: digest.to_owned(),
+            tool_use_id: None,
+            agent_id: agent.map(str::to_owned),
+            verdict: None,
+            delivered: false,
+            hook_gone: false,
+            seen_waiting: false,
+        });
+        if self.claim(ClaudeStatus::Waiting, o, "PermissionRequest") {
+            self.state.detail.tool = Some(tool.to_owned());
+            self.state.detail.waiting_for = Some("permission prompt".into());
+        }
+    }
+
+    fn answer_delivered(&mut self, id: PermissionId, o: &Observation) {
+        let Some(r) = self.state.open.iter_mut().find(|r| r.id == id) else { return };
+        if r.verdict.is_none() || std::mem::replace(&mut r.delivered, true) {
+            return;
+        }
+        self.changes.push(Change::Permission {
+            id,
+            status: PermissionStatus::Delivered,
+            decided: None,
+        });
+        if self.state.undecided().next().is_none() {
+            self.claim(ClaudeStatus::Busy, o, "permission answered");
+        }
+    }
+
+    /// Claude Code ends the waiting hook when the dialog was answered with No, and when it ends.
+    /// Whether the dialog is still open is for the state file to say.
+    fn hook_gone(&mut self, id: PermissionId) {
+        if let Some(r) = self.state.open.iter_mut().find(|r| r.id == id) {
+            r.hook_gone = true;
+        }
+        self.settle_by_file();
+    }
+
+    fn honoured(&mut self, tool_use: &ToolUseId, verdict: Verdict) {
+        let found =
+            self.state.open.iter().position(|r| {
+                r.tool_use_id.as_ref() == Some(tool_use) && r.verdict == Some(verdict)
+            });
+        if let Some(i) = found {
+            let r = self.state.open.remove(i);
+            self.changes.push(Change::Permission {
+                id: r.id,
+                status: PermissionStatus::Honoured,
+                decided: None,
+            });
+        }
+    }
+
+    fn settle_by_outcome(&mut self, i: usize, outcome: Verdict, _at: Timestamp) {
+        let r = self.state.open.remove(i);
+        match r.verdict {
+            Some(v) if v == outcome => {
+                self.changes.push(Change::Permission {
+                    id: r.id,
+                    status: PermissionStatus::Honoured,
+                    decided: None,
+                });
+            }
+            // Ours was not what happened: the terminal was faster.
+            _ => self.settled_in_terminal(r.id, Some(outcome)),
+        }
+    }
+
+    fn settled_in_terminal(&mut self, id: PermissionId, verdict: Option<Verdict>) {
+        self.changes.push(Change::Permission {
+            id,
+            status: PermissionStatus::AnsweredInTerminal,
+            decided: Some((verdict, DecidedBy::Terminal)),
+        });
+    }
+
+    /// The dialog is closed and we had no part in it.
+    fn answered_in_terminal(&mut self, at: Timestamp) {
+        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
+            let r = self.state.open.remove(i);
+            if r.verdict.is_none() {
+                self.settled_in_terminal(r.id, None);
+            }
+        }
+    }
+
+    fn settle_undecided(&mut self, to: PermissionStatus, at: Timestamp) {
+        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
+            let r = self.state.open.remove(i);
+            if !r.delivered {
+                self.changes.push(Change::Permission { id: r.id, status: to, decided: None });
+            }
+        }
+    }
+
+    // --- the state file, the process, time -------------------------------------------------
+
+    fn state_file(
+        &mut self,
+        status: ClaudeStatus,
+        waiting_for: Option<String>,
+        o: &Observation,
+        now: Timestamp,
+    ) {
+        if self.state.file.as_ref().is_some_and(|f| f.at > o.at) {
+            return;
+        }
+        if let Some(id) = &o.conversation
+            && self.state.conversation.as_ref() != Some(id)
+            && o.at > self.state.evidence.at
+        {
+            // A SessionStart was missed: the file knows the conversation.
+            self.switch_conversation(id);
+        }
+        if status == ClaudeStatus::Waiting {
+            for r in self.state.open.iter_mut().filter(|r| r.asked_at <= o.at) {
+                r.seen_waiting = true;
+            }
+        }
+        self.state.file = Some(FileView { status, at: o.at, waiting_for });
+        self.settle_by_file();
+        self.follow_file(now);
+    }
+
+    /// Settles requests whose dialog the state file shows to be closed.
+    fn settle_by_file(&mut self) {
+        let Some(file) = self.state.file.clone() else { return };
+        if file.status == ClaudeStatus::Waiting {
+            return;
+        }
+        while let Some(i) = self.state.open.iter().position(|r| {
+            r.verdict.is_none() && file.at > r.asked_at && (r.seen_waiting || r.hook_gone)
+        }) {
+            let r = self.state.open.remove(i);
+            self.settled_in_terminal(r.id, None);
+        }
+        if file.status == ClaudeStatus::Idle {
+            // The turn is over: what was delivered and left no trace stays "delivered".
+            self.state.open.retain(|r| !(r.delivered && file.at > r.asked_at));
+        }
+    }
+
+    /// Takes over the state file's status where it is newer, or has been contradicted for long.
+    fn follow_file(&mut self, now: Timestamp) {
+        let Some(file) = self.state.file.clone() else { return };
+        if self.state.process.is_none() && self.state.claude_status == ClaudeStatus::Stopped {
+            return;
+        }
+        let shown = self.state.claude_status;
+        let newer = file.at >= self.state.evidence.at;
+        let overdue = file.status != shown
+            && matches!(shown, ClaudeStatus::Idle | ClaudeStatus::Busy | ClaudeStatus::Waiting)
+            && now.ms_since(self.state.evidence.at) >= FILE_WINS_AFTER_MS;
+        if !newer && !overdue {
+            return;
+        }
+        // A question whose hook still waits is open, whatever a sub-agent or the file makes of it.
+        let asked = self.state.undecided().any(|r| !r.hook_gone);
+        let status = if asked && file.status != ClaudeStatus::Waiting {
+            ClaudeStatus::Waiting
+        } else {
+            file.status
+        };
+        // Before the conversation begins the file says `idle` behind a start-up dialog.
+        if !self.state.started && status == ClaudeStatus::Idle {
+            return;
+        }
+        let at = if newer { file.at } else { self.state.evidence.at };
+        let what = status.as_str().to_owned();
+        let o = Observation {
+            at,
+            source: Source::StateFile,
+            generation: None,
+            conversation: None,
+            fact: Fact::Noted,
+        };
+        let before = self.state.claude_status;
+        if before == status && !newer {
+            return;
+        }
+        let keep = (before == status).then(|| self.state.detail.clone());
+        if self.claim(status, &o, &what) {
+            if let Some(detail) = keep {
+                self.state.detail = detail;
+            }
+            if status == ClaudeStatus::Waiting && self.state.detail.waiting_for.is_none() {
+                self.state.detail.waiting_for = file.waiting_for;
+            }
+        }
+    }
+
+    fn process_gone(&mut self, how: Option<&str>, orderly: bool, o: &Observation) {
+        let s = &mut *self.state;
+        let ended = s.ending || orderly;
+        s.process = None;
+        s.file = None;
+        s.claude_status = ClaudeStatus::Stopped;
+        s.evidence =
+            Evidence { source: o.source, what: "exited".into(), at: o.at.max(s.evidence.at) };
+        s.unsure = false;
+        let blocked = s.detail.waiting_for.take().filter(|_| !s.started);
+        let mut detail = Detail::default();
+        if ended {
+            s.status = Status::Completed;
+        } else {
+            s.status = Status::Error;
+            let how = how.unwrap_or("the process is gone");
+            detail.error = Some(match blocked {
+                Some(dialog) => format!("Claude Code did not start ({dialog}): {how}"),
+                None => format!("Claude Code ended unasked: {how}"),
+            });
+            detail.remedy = s.detail.remedy.take().or_else(|| {
+                Some("`chorus restart` starts it again with the same conversation".to_owned())
+            });
+        }
+        s.detail = detail;
+        self.settle_undecided(PermissionStatus::Cancelled, Timestamp(i64::MAX));
+        if self.state.sending.is_some() {
+            self.undelivered("Claude Code ended before it took the prompt");
+        }
+        if let Some(id) = self.state.conversation.clone() {
+            self.changes.push(Change::ConversationEnded { id, reason: "process ended".into() });
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        let expired: Vec<_> = self
+            .state
+            .undecided()
+            .filter(|r| now.ms_since(r.asked_at) > DECISION_LIMIT_MS)
+            .map(|r| r.id)
+            .collect();
+        for id in expired {
+            self.state.open.retain(|r| r.id != id);
+            self.changes.push(Change::Permission {
+                id,
+                status: PermissionStatus::Expired,
+                decided: None,
+            });
+        }
+        if let Some(file) = &self.state.file
+            && file.status != ClaudeStatus::Waiting
+        {
+            // The file has been past the question for a while: it was answered unseen.
+            let at = file.at;
+            for r in self.state.open.iter_mut() {
+                if at > r.asked_at && now.ms_since(at) >= FILE_WINS_AFTER_MS {
+                    r.seen_waiting = true;
+                }
+            }
+            self.settle_by_file();
+        }
+        self.follow_file(now);
+        let s = &mut *self.state;
+        if !s.started
+            && s.claude_status == ClaudeStatus::Starting
+            && now.ms_since(s.launched_at) > START_LIMIT_MS
+            && s.detail.error.is_none()
+        {
+            s.status = Status::Error;
+            s.detail.error =
+                Some(format!("Claude Code has not started after {} s", START_LIMIT_MS / 1000));
+            s.detail.remedy = Some(
+                "`chorus attach` shows its terminal; `chorus doctor` checks the installation"
+                    .into(),
+            );
+        }
+        s.unsure = s.file.is_none()
+            && matches!(s.claude_status, ClaudeStatus::Busy | ClaudeStatus::Waiting)
+            && s.started
+            && now.ms_since(s.evidence.at) > DOUBT_AFTER_MS;
+    }
+
+    // --- prompts under way -----------------------------------------------------------------
+
+    fn delivered(&mut self) {
+        if let Some(s) = self.state.sending.take() {
+            self.changes.push(Change::Delivered(s.message));
+        }
+    }
+
+    fn undelivered(&mut self, error: &str) {
+        if let Some(s) = self.state.sending.take() {
+            self.changes.push(Change::Undelivered { message: s.message, error: error.to_owned() });
+        }
+    }
+
+    fn finish(mut self) -> Vec<Change> {
+        let (status, activity, detail) = &self.old;
+        if *status != self.state.status {
+            self.changes.push(Change::Status { old: *status, new: self.state.status });
+        }
+        if *activity != self.state.claude_status || *detail != self.state.detail {
+            self.changes.push(Change::Activity { old: *activity, new: self.state.claude_status });
+        }
+        self.changes
+    }
+}
+
+fn turn_remedy(kind: &str) -> &'static str {
+    match kind {
+        "rate_limit" => "wait for the limit to pass, then send the prompt again",
+        "overloaded" | "server_error" => "the service had trouble: send the prompt again",
+        "authentication_failed" | "oauth_org_not_allowed" => {
+            "log in again: `chorus attach`, then /login"
+        }
+        "billing_error" => "check the account's credit, then send the prompt again",
+        "model_not_found" => "restart the session with another --model",
+        "max_output_tokens" => "ask for a shorter answer",
+        _ => "read the error, then send the prompt again",
+    }
+}
+
+#[cfg(test)]
+#[path = "reducer_tests.rs"]
+mod tests;

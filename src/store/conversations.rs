@@ -1,0 +1,94 @@
+//! Conversations, and how far their transcripts have been read.
+
+use super::{Db, Result, Tx, id, on};
+use crate::domain::ids::{ConversationId, SessionId};
+use crate::domain::session::Conversation;
+use crate::domain::time::Timestamp;
+
+const OF_SESSION: &str = "SELECT id, session_id, transcript_path, transcript_offset, \
+     transcript_file, started_at, ended_at, end_reason FROM conversations \
+     WHERE session_id = $1 ORDER BY started_at, id";
+const START: &str = "INSERT INTO conversations (id, session_id, transcript_path, started_at) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET ended_at = NULL, end_reason = NULL, \
+     transcript_path = COALESCE(excluded.transcript_path, conversations.transcript_path)";
+const LOCATE: &str = "UPDATE conversations SET transcript_path = $2 WHERE id = $1";
+const END: &str = "UPDATE conversations SET ended_at = $2, end_reason = $3 \
+     WHERE id = $1 AND ended_at IS NULL";
+const READ_TO: &str =
+    "UPDATE conversations SET transcript_offset = $2, transcript_file = $3 WHERE id = $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[OF_SESSION, START, LOCATE, END, READ_TO];
+
+#[derive(sqlx_macros::FromRow)]
+struct Row {
+    id: String,
+    session_id: String,
+    transcript_path: Option<String>,
+    transcript_offset: i64,
+    transcript_file: Option<String>,
+    started_at: i64,
+    ended_at: Option<i64>,
+    end_reason: Option<String>,
+}
+
+/// Reads a session's conversations in the order they began.
+pub async fn of_session(db: &Db, session: SessionId) -> Result<Vec<Conversation>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(OF_SESSION)
+        .bind(session.to_string()).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|r| {
+            Ok(Conversation {
+                id: ConversationId(r.id),
+                session_id: id("conversations.session_id", &r.session_id)?,
+                transcript_path: r.transcript_path,
+                transcript_offset: u64::try_from(r.transcript_offset).unwrap_or(0),
+                transcript_file: r.transcript_file,
+                started_at: Timestamp(r.started_at),
+                ended_at: r.ended_at.map(Timestamp),
+                end_reason: r.end_reason,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn start(
+    tx: &mut Tx,
+    conversation: &ConversationId,
+    session: SessionId,
+    path: Option<&str>,
+    at: Timestamp,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(START)
+        .bind(&conversation.0).bind(session.to_string()).bind(path).bind(at.0)
+        .execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn locate(tx: &mut Tx, conversation: &ConversationId, path: &str) -> Result<()> {
+    on!(write tx, c => sqlx::query(LOCATE).bind(&conversation.0).bind(path).execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn end(
+    tx: &mut Tx,
+    conversation: &ConversationId,
+    reason: &str,
+    at: Timestamp,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(END)
+        .bind(&conversation.0).bind(at.0).bind(reason).execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn read_to(
+    tx: &mut Tx,
+    conversation: &ConversationId,
+    offset: u64,
+    file: &str,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(READ_TO)
+        .bind(&conversation.0).bind(i64::try_from(offset).unwrap_or(i64::MAX)).bind(file)
+        .execute(c).await?);
+    Ok(())
+}

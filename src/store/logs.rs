@@ -1,0 +1,150 @@
+//! The command log.
+
+use sha2::{Digest, Sha256};
+
+use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
+use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
+use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
+use crate::domain::time::Timestamp;
+
+/// Results are kept in the row up to this length; longer ones whole in a table of their own.
+/// Bytes.
+pub const RESULT_LIMIT: usize = 50 * 1024;
+
+const LIST: &str = "SELECT id, session_id, conversation_id, tool_use_id, tool, input, result, \
+     result_bytes, result_sha256, status, duration_ms, agent_id, timestamp FROM command_logs \
+     WHERE session_id = $1 AND (timestamp, id) > ($2, $3) \
+     AND (CAST($4 AS TEXT) IS NULL OR tool = $4) \
+     AND (CAST($5 AS TEXT) IS NULL OR status = $5) \
+     ORDER BY timestamp, id LIMIT $6";
+
+// A later source fills in what an earlier one did not know. A final status is never taken back,
+// and where nothing new is told, no row is returned.
+const UPSERT: &str = "INSERT INTO command_logs (session_id, conversation_id, tool_use_id, tool, \
+     input, result, result_bytes, result_sha256, status, duration_ms, agent_id, timestamp) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+     ON CONFLICT (session_id, tool_use_id) DO UPDATE SET \
+     input = CASE WHEN command_logs.input = 'null' THEN excluded.input ELSE command_logs.input END, \
+     result = COALESCE(command_logs.result, excluded.result), \
+     result_bytes = COALESCE(command_logs.result_bytes, excluded.result_bytes), \
+     result_sha256 = COALESCE(command_logs.result_sha256, excluded.result_sha256), \
+     status = CASE WHEN command_logs.status = 'running' THEN excluded.status ELSE command_logs.status END, \
+     duration_ms = COALESCE(command_logs.duration_ms, excluded.duration_ms), \
+     agent_id = COALESCE(command_logs.agent_id, excluded.agent_id), \
+     conversation_id = COALESCE(command_logs.conversation_id, excluded.conversation_id), \
+     timestamp = CASE WHEN excluded.timestamp < command_logs.timestamp THEN excluded.timestamp ELSE command_logs.timestamp END \
+     WHERE (command_logs.status = 'running' AND excluded.status <> 'running') \
+     OR (command_logs.result IS NULL AND excluded.result IS NOT NULL) \
+     OR (command_logs.duration_ms IS NULL AND excluded.duration_ms IS NOT NULL) \
+     OR (command_logs.input = 'null' AND excluded.input <> 'null') \
+     OR excluded.timestamp < command_logs.timestamp \
+     RETURNING id";
+const KEEP_OUTPUT: &str = "INSERT INTO command_outputs (session_id, tool_use_id, output, created_at) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, tool_use_id) DO NOTHING";
+const OUTPUT: &str =
+    "SELECT output FROM command_outputs WHERE session_id = $1 AND tool_use_id = $2";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[LIST, UPSERT, KEEP_OUTPUT, OUTPUT];
+
+#[derive(sqlx_macros::FromRow)]
+struct Row {
+    id: i64,
+    session_id: String,
+    conversation_id: Option<String>,
+    tool_use_id: String,
+    tool: String,
+    input: String,
+    result: Option<String>,
+    result_bytes: Option<i64>,
+    result_sha256: Option<String>,
+    status: String,
+    duration_ms: Option<i64>,
+    agent_id: Option<String>,
+    timestamp: i64,
+}
+
+impl Row {
+    fn log(self) -> Result<CommandLog> {
+        Ok(CommandLog {
+            id: self.id,
+            session_id: id("command_logs.session_id", &self.session_id)?,
+            conversation_id: self.conversation_id.map(ConversationId),
+            tool_use_id: ToolUseId(self.tool_use_id),
+            tool: self.tool,
+            input: json("command_logs.input", &self.input)?,
+            result: self.result,
+            result_bytes: self.result_bytes,
+            result_sha256: self.result_sha256,
+            status: named("command_logs.status", &self.status, ToolStatus::parse)?,
+            duration_ms: self.duration_ms,
+            agent_id: self.agent_id,
+            timestamp: Timestamp(self.timestamp),
+        })
+    }
+}
+
+/// Which rows to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of this tool.
+    pub tool: Option<String>,
+    /// Only with this status.
+    pub status: Option<String>,
+}
+
+/// Lists a session's tool calls in the order they were made.
+pub async fn list(
+    db: &Db,
+    session: SessionId,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page<CommandLog>> {
+    let (at, last) = after.map_or((i64::MIN, 0), |c| (c.at, c.id.parse().unwrap_or(0)));
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+        .bind(session.to_string()).bind(at).bind(last)
+        .bind(&filter.tool).bind(&filter.status).bind(i64::from(limit) + 1)
+        .fetch_all(c).await?);
+    let logs = rows.into_iter().map(Row::log).collect::<Result<Vec<_>>>()?;
+    Ok(Page::of(logs, limit, |l| Cursor { at: l.timestamp.0, id: l.id.to_string() }))
+}
+
+/// Reads the whole text of a result that was cut in its row.
+pub async fn output(db: &Db, session: SessionId, call: &ToolUseId) -> Result<Option<String>> {
+    Ok(on!(read db, c => sqlx::query_scalar(OUTPUT)
+        .bind(session.to_string()).bind(&call.0).fetch_optional(c).await?))
+}
+
+/// Writes what a source tells of a call. Returns the row's id if that was news.
+pub(super) async fn upsert(
+    tx: &mut Tx,
+    session: SessionId,
+    conversation: Option<&ConversationId>,
+    call: &ToolCall,
+) -> Result<Option<i64>> {
+    let cut = call.result.as_deref().filter(|r| r.len() > RESULT_LIMIT);
+    let kept = call.result.as_deref().map(|r| &r[..r.floor_char_boundary(RESULT_LIMIT)]);
+    let sha256 = cut.map(|r| hex(&Sha256::digest(r.as_bytes())));
+    let bytes = call.result.as_ref().map(|r| i64::try_from(r.len()).unwrap_or(i64::MAX));
+    let input = call.input.as_ref().map_or_else(|| "null".to_owned(), to_json);
+    let id: Option<i64> = on!(write tx, c => sqlx::query_scalar(UPSERT)
+        .bind(session.to_string()).bind(conversation.map(|c| c.0.as_str())).bind(&call.id.0)
+        .bind(&call.tool).bind(input).bind(kept).bind(bytes).bind(sha256)
+        .bind(call.status.as_str()).bind(call.duration_ms).bind(&call.agent_id).bind(call.at.0)
+        .fetch_optional(c).await?);
+    if let (Some(whole), Some(_)) = (cut, id) {
+        on!(write tx, c => sqlx::query(KEEP_OUTPUT)
+            .bind(session.to_string()).bind(&call.id.0).bind(whole).bind(call.at.0)
+            .execute(c).await?);
+    }
+    Ok(id)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}

@@ -1,0 +1,188 @@
+//! Messages: what was said, and the prompts that are still to be sent.
+
+use super::{Cursor, Db, Page, Result, Tx, id, named, on};
+use crate::domain::ids::{ConversationId, MessageId, SessionId};
+use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::record::{Message, Utterance};
+use crate::domain::time::Timestamp;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, session_id, conversation_id, direction, content, source, outgoing, raw, ",
+            "delivery_status, delivery_error, agent_id, timestamp FROM session_messages ",
+            $rest
+        )
+    };
+}
+
+const LIST: &str =
+    select!("WHERE session_id = $1 AND (timestamp, id) > ($2, $3) ORDER BY timestamp, id LIMIT $4");
+const BY_ID: &str = select!("WHERE id = $1");
+const BY_IDEMPOTENCY_KEY: &str = select!("WHERE session_id = $1 AND idempotency_key = $2");
+const UNDER_WAY: &str = select!("WHERE delivery_status IN ('queued', 'sending') ORDER BY id");
+const INSERT: &str = "INSERT INTO session_messages (id, session_id, conversation_id, direction, \
+     content, source, outgoing, raw, delivery_status, agent_id, idempotency_key, timestamp) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const SAY: &str = "INSERT INTO session_messages (id, session_id, conversation_id, utterance_key, \
+     direction, content, source, agent_id, timestamp) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+     ON CONFLICT (conversation_id, utterance_key) DO NOTHING RETURNING id";
+const DELIVER: &str = "UPDATE session_messages SET delivery_status = $2, delivery_error = $3, \
+     outgoing = CASE WHEN $2 IN ('delivered', 'undelivered') THEN NULL ELSE outgoing END \
+     WHERE id = $1";
+// The utterance may have been recorded by another source before the delivery was known.
+const FORGET_TWIN: &str = "DELETE FROM session_messages WHERE conversation_id = $1 \
+     AND utterance_key = $2 AND id <> $3";
+const CLAIM: &str = "UPDATE session_messages SET conversation_id = $2, utterance_key = $3, \
+     timestamp = $4 WHERE id = $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[LIST, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, FORGET_TWIN, CLAIM];
+
+/// A message with what only the sending of it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// The message.
+    pub message: Message,
+    /// The exact text to send, not scrubbed. Gone once it arrived.
+    pub text: Option<String>,
+    /// To be sent as a command of Claude Code's.
+    pub raw: bool,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct Row {
+    id: String,
+    session_id: String,
+    conversation_id: Option<String>,
+    direction: String,
+    content: String,
+    source: String,
+    outgoing: Option<String>,
+    raw: i64,
+    delivery_status: Option<String>,
+    delivery_error: Option<String>,
+    agent_id: Option<String>,
+    timestamp: i64,
+}
+
+impl Row {
+    fn outgoing(self) -> Result<Outgoing> {
+        let message = Message {
+            id: id("session_messages.id", &self.id)?,
+            session_id: id("session_messages.session_id", &self.session_id)?,
+            conversation_id: self.conversation_id.map(ConversationId),
+            direction: named("session_messages.direction", &self.direction, Direction::parse)?,
+            content: self.content,
+            source: named("session_messages.source", &self.source, MessageSource::parse)?,
+            delivery_status: self
+                .delivery_status
+                .map(|d| named("session_messages.delivery_status", &d, Delivery::parse))
+                .transpose()?,
+            delivery_error: self.delivery_error,
+            agent_id: self.agent_id,
+            timestamp: Timestamp(self.timestamp),
+        };
+        Ok(Outgoing { message, text: self.outgoing, raw: self.raw != 0 })
+    }
+}
+
+/// Lists a session's messages in the order they were said.
+pub async fn list(
+    db: &Db,
+    session: SessionId,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page<Message>> {
+    let (at, last) = after.map_or((i64::MIN, ""), |c| (c.at, c.id.as_str()));
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+        .bind(session.to_string()).bind(at).bind(last).bind(i64::from(limit) + 1)
+        .fetch_all(c).await?);
+    let messages =
+        rows.into_iter().map(|r| Ok(r.outgoing()?.message)).collect::<Result<Vec<_>>>()?;
+    Ok(Page::of(messages, limit, |m| Cursor { at: m.timestamp.0, id: m.id.to_string() }))
+}
+
+/// Finds a message.
+pub async fn by_id(db: &Db, message: MessageId) -> Result<Option<Outgoing>> {
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_ID)
+        .bind(message.to_string()).fetch_optional(c).await?);
+    row.map(Row::outgoing).transpose()
+}
+
+/// Finds the message that an earlier request with the same `Idempotency-Key` made.
+pub async fn by_idempotency_key(
+    db: &Db,
+    session: SessionId,
+    key: &str,
+) -> Result<Option<Outgoing>> {
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_IDEMPOTENCY_KEY)
+        .bind(session.to_string()).bind(key).fetch_optional(c).await?);
+    row.map(Row::outgoing).transpose()
+}
+
+/// Reads all prompts that are queued or were being sent, oldest first.
+pub async fn under_way(db: &Db) -> Result<Vec<Outgoing>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(UNDER_WAY).fetch_all(c).await?);
+    rows.into_iter().map(Row::outgoing).collect()
+}
+
+pub(super) async fn insert(tx: &mut Tx, o: &Outgoing, idempotency_key: Option<&str>) -> Result<()> {
+    let m = &o.message;
+    on!(write tx, c => sqlx::query(INSERT)
+        .bind(m.id.to_string()).bind(m.session_id.to_string())
+        .bind(m.conversation_id.as_ref().map(|c| c.0.as_str()))
+        .bind(m.direction.as_str()).bind(&m.content).bind(m.source.as_str())
+        .bind(&o.text).bind(i64::from(o.raw))
+        .bind(m.delivery_status.map(Delivery::as_str))
+        .bind(&m.agent_id).bind(idempotency_key).bind(m.timestamp.0)
+        .execute(c).await?);
+    Ok(())
+}
+
+/// Records an utterance. Returns its id if it was not known yet.
+pub(super) async fn say(
+    tx: &mut Tx,
+    new: MessageId,
+    session: SessionId,
+    conversation: Option<&ConversationId>,
+    source: MessageSource,
+    u: &Utterance,
+) -> Result<Option<MessageId>> {
+    let inserted: Option<String> = on!(write tx, c => sqlx::query_scalar(SAY)
+        .bind(new.to_string()).bind(session.to_string())
+        .bind(conversation.map(|c| c.0.as_str())).bind(&u.key)
+        .bind(u.direction.as_str()).bind(&u.text).bind(source.as_str())
+        .bind(&u.agent_id).bind(u.at.0)
+        .fetch_optional(c).await?);
+    Ok(inserted.map(|_| new))
+}
+
+pub(super) async fn deliver(
+    tx: &mut Tx,
+    message: MessageId,
+    status: Delivery,
+    error: Option<&str>,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(DELIVER)
+        .bind(message.to_string()).bind(status.as_str()).bind(error).execute(c).await?);
+    Ok(())
+}
+
+/// Ties a sent prompt to the utterance that Claude Code made of it.
+pub(super) async fn claim(
+    tx: &mut Tx,
+    message: MessageId,
+    conversation: &ConversationId,
+    key: &str,
+    at: Timestamp,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(FORGET_TWIN)
+        .bind(&conversation.0).bind(key).bind(message.to_string()).execute(c).await?);
+    on!(write tx, c => sqlx::query(CLAIM)
+        .bind(message.to_string()).bind(&conversation.0).bind(key).bind(at.0)
+        .execute(c).await?);
+    Ok(())
+}

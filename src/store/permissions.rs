@@ -1,0 +1,206 @@
+//! Permission requests, and what was allowed for a session.
+
+use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
+use crate::domain::ids::{ConversationId, PermissionId, SessionId, ToolUseId};
+use crate::domain::permission::{
+    DecidedBy, Decision, PermissionRequest, PermissionStatus, SessionRule, Verdict,
+};
+use crate::domain::time::Timestamp;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, session_id, conversation_id, tool, input, summary, tool_use_id, agent_type, ",
+            "status, verdict, message, interrupts, decided_by, requested_at, decided_at, updated_at ",
+            "FROM permission_requests ",
+            $rest
+        )
+    };
+}
+
+const BY_ID: &str = select!("WHERE id = $1");
+const OPEN: &str =
+    select!("WHERE status IN ('pending', 'decided', 'delivered') ORDER BY requested_at, id");
+const LIST: &str = select!(
+    "WHERE (requested_at, id) < ($1, $2) \
+     AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
+     AND (CAST($4 AS TEXT) IS NULL OR session_id = $4) \
+     ORDER BY requested_at DESC, id DESC LIMIT $5"
+);
+const INSERT: &str = "INSERT INTO permission_requests (id, session_id, conversation_id, tool, \
+     input, summary, tool_use_id, agent_type, status, requested_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
+const MOVE: &str = "UPDATE permission_requests SET status = $2, updated_at = $3, \
+     input = COALESCE(CAST($4 AS TEXT), input) WHERE id = $1";
+const DECIDE: &str = "UPDATE permission_requests SET verdict = $2, message = $3, interrupts = $4, \
+     decided_by = $5, decided_at = $6 WHERE id = $1";
+const MATCH: &str = "UPDATE permission_requests SET tool_use_id = $2 WHERE id = $1";
+const RULES: &str = "SELECT session_id, tool, subject FROM permission_rules ORDER BY created_at";
+const ADD_RULE: &str =
+    "INSERT INTO permission_rules (session_id, tool, subject, created_at) VALUES ($1, $2, $3, $4)";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] =
+    &[BY_ID, OPEN, LIST, INSERT, MOVE, DECIDE, MATCH, RULES, ADD_RULE];
+
+#[derive(sqlx_macros::FromRow)]
+struct Row {
+    id: String,
+    session_id: String,
+    conversation_id: Option<String>,
+    tool: String,
+    input: String,
+    summary: String,
+    tool_use_id: Option<String>,
+    agent_type: Option<String>,
+    status: String,
+    verdict: Option<String>,
+    message: Option<String>,
+    interrupts: i64,
+    decided_by: Option<String>,
+    requested_at: i64,
+    decided_at: Option<i64>,
+    updated_at: i64,
+}
+
+impl Row {
+    fn request(self) -> Result<(PermissionRequest, bool)> {
+        let input: serde_json::Value = json("permission_requests.input", &self.input)?;
+        let rule = SessionRule::of(&self.tool, &input).map(|r| r.describe());
+        let request = PermissionRequest {
+            id: id("permission_requests.id", &self.id)?,
+            session_id: id("permission_requests.session_id", &self.session_id)?,
+            conversation_id: self.conversation_id.map(ConversationId),
+            session_rule: rule,
+            tool: self.tool,
+            input,
+            summary: self.summary,
+            tool_use_id: self.tool_use_id.map(ToolUseId),
+            agent_type: self.agent_type,
+            status: named("permission_requests.status", &self.status, PermissionStatus::parse)?,
+            verdict: self
+                .verdict
+                .map(|v| named("permission_requests.verdict", &v, Verdict::parse))
+                .transpose()?,
+            message: self.message,
+            decided_by: self
+                .decided_by
+                .map(|v| named("permission_requests.decided_by", &v, DecidedBy::parse))
+                .transpose()?,
+            requested_at: Timestamp(self.requested_at),
+            decided_at: self.decided_at.map(Timestamp),
+            updated_at: Timestamp(self.updated_at),
+        };
+        Ok((request, self.interrupts != 0))
+    }
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only with this status.
+    pub status: Option<String>,
+    /// Only of this session.
+    pub session: Option<SessionId>,
+}
+
+/// Finds a request.
+pub async fn by_id(db: &Db, request: PermissionId) -> Result<Option<PermissionRequest>> {
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_ID)
+        .bind(request.to_string()).fetch_optional(c).await?);
+    Ok(row.map(Row::request).transpose()?.map(|(r, _)| r))
+}
+
+/// Reads all requests that are not settled, with the decision if there is one, oldest first.
+pub async fn open(db: &Db) -> Result<Vec<(PermissionRequest, Option<Decision>)>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(OPEN).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|row| {
+            let (request, interrupt) = row.request()?;
+            let decision = request.verdict.map(|verdict| Decision {
+                verdict,
+                message: request.message.clone(),
+                interrupt,
+                for_session: false,
+            });
+            Ok((request, decision))
+        })
+        .collect()
+}
+
+/// Lists requests, the newest first.
+pub async fn list(
+    db: &Db,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page<PermissionRequest>> {
+    let (at, last) = after.map_or((i64::MAX, "~"), |c| (c.at, c.id.as_str()));
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+        .bind(at).bind(last)
+        .bind(&filter.status).bind(filter.session.map(|s| s.to_string()))
+        .bind(i64::from(limit) + 1)
+        .fetch_all(c).await?);
+    let requests = rows.into_iter().map(|r| Ok(r.request()?.0)).collect::<Result<Vec<_>>>()?;
+    Ok(Page::of(requests, limit, |r| Cursor { at: r.requested_at.0, id: r.id.to_string() }))
+}
+
+/// Reads what was allowed for which session.
+pub async fn session_rules(db: &Db) -> Result<Vec<(SessionId, SessionRule)>> {
+    let rows: Vec<(String, String, Option<String>)> =
+        on!(read db, c => sqlx::query_as(RULES).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|(session, tool, subject)| {
+            Ok((id("permission_rules.session_id", &session)?, SessionRule { tool, subject }))
+        })
+        .collect()
+}
+
+pub(super) async fn insert(tx: &mut Tx, r: &PermissionRequest) -> Result<()> {
+    on!(write tx, c => sqlx::query(INSERT)
+        .bind(r.id.to_string()).bind(r.session_id.to_string())
+        .bind(r.conversation_id.as_ref().map(|c| c.0.as_str()))
+        .bind(&r.tool).bind(to_json(&r.input)).bind(&r.summary)
+        .bind(r.tool_use_id.as_ref().map(|t| t.0.as_str())).bind(&r.agent_type)
+        .bind(r.status.as_str()).bind(r.requested_at.0).bind(r.updated_at.0)
+        .execute(c).await?);
+    Ok(())
+}
+
+/// Writes where a request is; the decision too, if there is one.
+pub(super) async fn save(tx: &mut Tx, r: &PermissionRequest, interrupts: bool) -> Result<()> {
+    on!(write tx, c => sqlx::query(MOVE)
+        .bind(r.id.to_string()).bind(r.status.as_str()).bind(r.updated_at.0)
+        .bind((!r.status.is_open()).then(|| to_json(&r.input)))
+        .execute(c).await?);
+    if r.decided_by.is_some() {
+        on!(write tx, c => sqlx::query(DECIDE)
+            .bind(r.id.to_string()).bind(r.verdict.map(Verdict::as_str)).bind(&r.message)
+            .bind(i64::from(interrupts)).bind(r.decided_by.map(DecidedBy::as_str))
+            .bind(r.decided_at.map(|t| t.0))
+            .execute(c).await?);
+    }
+    Ok(())
+}
+
+pub(super) async fn set_tool_use(
+    tx: &mut Tx,
+    request: PermissionId,
+    call: &ToolUseId,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(MATCH)
+        .bind(request.to_string()).bind(&call.0).execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn add_rule(
+    tx: &mut Tx,
+    session: SessionId,
+    rule: &SessionRule,
+    at: Timestamp,
+) -> Result<()> {
+    on!(write tx, c => sqlx::query(ADD_RULE)
+        .bind(session.to_string()).bind(&rule.tool).bind(&rule.subject).bind(at.0)
+        .execute(c).await?);
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Projects.
+
+use super::{Db, Result, Tx, id, on};
+use crate::domain::ids::ProjectId;
+use crate::domain::project::Project;
+use crate::domain::time::Timestamp;
+
+const LIST: &str = "SELECT id, name, root, created_at, updated_at FROM projects ORDER BY name, id";
+const INSERT: &str = "INSERT INTO projects (id, name, root, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5)";
+const UPDATE: &str = "UPDATE projects SET name = $2, updated_at = $3 WHERE id = $1";
+const DELETE: &str = "DELETE FROM projects WHERE id = $1";
+const IN_USE: &str = "SELECT COUNT(*) FROM sessions WHERE project_id = $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[LIST, INSERT, UPDATE, DELETE, IN_USE];
+
+#[derive(sqlx_macros::FromRow)]
+struct Row {
+    id: String,
+    name: String,
+    root: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl Row {
+    fn project(self) -> Result<Project> {
+        Ok(Project {
+            id: id("projects.id", &self.id)?,
+            name: self.name,
+            root: self.root,
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+        })
+    }
+}
+
+/// Lists all projects by name. There are few: one for each repository a person works in.
+pub async fn list(db: &Db) -> Result<Vec<Project>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST).fetch_all(c).await?);
+    rows.into_iter().map(Row::project).collect()
+}
+
+/// Counts the sessions, ended ones too, that belong to a project.
+pub async fn sessions_of(db: &Db, project: ProjectId) -> Result<i64> {
+    Ok(on!(read db, c => sqlx::query_scalar(IN_USE).bind(project.to_string()).fetch_one(c).await?))
+}
+
+pub(super) async fn insert(tx: &mut Tx, p: &Project) -> Result<()> {
+    on!(write tx, c => sqlx::query(INSERT)
+        .bind(p.id.to_string()).bind(&p.name).bind(&p.root)
+        .bind(p.created_at.0).bind(p.updated_at.0)
+        .execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn update(tx: &mut Tx, p: &Project) -> Result<()> {
+    on!(write tx, c => sqlx::query(UPDATE)
+        .bind(p.id.to_string()).bind(&p.name).bind(p.updated_at.0)
+        .execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn delete(tx: &mut Tx, project: ProjectId) -> Result<()> {
+    on!(write tx, c => sqlx::query(DELETE).bind(project.to_string()).execute(c).await?);
+    Ok(())
+}

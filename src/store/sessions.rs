@@ -1,0 +1,152 @@
+//! Sessions.
+
+use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
+use crate::domain::ids::SessionId;
+use crate::domain::session::{BadName, Runtime, Session, SessionName, SessionState};
+use crate::domain::time::Timestamp;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, name, tmux_session, runtime, workspace_path, launch, metadata, ",
+            "claude_version, hook_token_hash, state, hidden, created_at, updated_at FROM sessions ",
+            $rest
+        )
+    };
+}
+
+const LIVE: &str = select!("WHERE live = 1 ORDER BY created_at, id");
+const BY_ID: &str = select!("WHERE id = $1");
+const BY_NAME: &str =
+    select!("WHERE name = $1 OR tmux_session = $1 ORDER BY live DESC, created_at DESC LIMIT 1");
+const LIST: &str = select!(
+    "WHERE hidden = 0 AND (updated_at, id) < ($1, $2) \
+     AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
+     AND (CAST($4 AS TEXT) IS NULL OR claude_status = $4) \
+     AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
+     ORDER BY updated_at DESC, id DESC LIMIT $6"
+);
+const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, runtime, \
+     workspace_path, launch, metadata, claude_version, hook_token_hash, state, status, \
+     claude_status, live, hidden, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+const SAVE: &str = "UPDATE sessions SET launch = $2, metadata = $3, claude_version = $4, \
+     hook_token_hash = $5, state = $6, status = $7, claude_status = $8, live = $9, hidden = $10, \
+     updated_at = $11 WHERE id = $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[LIVE, BY_ID, BY_NAME, LIST, INSERT, SAVE];
+
+#[derive(sqlx_macros::FromRow)]
+struct Row {
+    id: String,
+    project_id: String,
+    name: String,
+    tmux_session: String,
+    runtime: String,
+    workspace_path: String,
+    launch: String,
+    metadata: String,
+    claude_version: Option<String>,
+    hook_token_hash: String,
+    state: String,
+    hidden: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl Row {
+    fn session(self) -> Result<Session> {
+        let name = SessionName::new(&self.name).map_err(|BadName| super::StoreError::Corrupt {
+            what: "sessions.name",
+            value: self.name.clone(),
+        })?;
+        Ok(Session {
+            id: id("sessions.id", &self.id)?,
+            project_id: id("sessions.project_id", &self.project_id)?,
+            name,
+            tmux_session: self.tmux_session,
+            runtime: named("sessions.runtime", &self.runtime, Runtime::parse)?,
+            workspace_path: self.workspace_path,
+            launch: json("sessions.launch", &self.launch)?,
+            metadata: json("sessions.metadata", &self.metadata)?,
+            claude_version: self.claude_version,
+            hook_token_hash: self.hook_token_hash,
+            state: json::<SessionState>("sessions.state", &self.state)?,
+            hidden: self.hidden != 0,
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+        })
+    }
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only with this `status`.
+    pub status: Option<String>,
+    /// Only with this `claude_status`.
+    pub claude_status: Option<String>,
+    /// Only of this project.
+    pub project: Option<String>,
+}
+
+/// Reads every session that runs, starts or is set aside.
+pub async fn live(db: &Db) -> Result<Vec<Session>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIVE).fetch_all(c).await?);
+    rows.into_iter().map(Row::session).collect()
+}
+
+/// Finds a session by its id.
+pub async fn by_id(db: &Db, session: SessionId) -> Result<Option<Session>> {
+    let row: Option<Row> =
+        on!(read db, c => sqlx::query_as(BY_ID).bind(session.to_string()).fetch_optional(c).await?);
+    row.map(Row::session).transpose()
+}
+
+/// Finds a session by its name or its tmux session's: the live one, else the newest.
+pub async fn by_name(db: &Db, name: &str) -> Result<Option<Session>> {
+    let row: Option<Row> =
+        on!(read db, c => sqlx::query_as(BY_NAME).bind(name).fetch_optional(c).await?);
+    row.map(Row::session).transpose()
+}
+
+/// Lists sessions, the ones that changed last first.
+pub async fn list(
+    db: &Db,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page<Session>> {
+    let (at, id) = after.map_or((i64::MAX, "~"), |c| (c.at, c.id.as_str()));
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+        .bind(at).bind(id)
+        .bind(&filter.status).bind(&filter.claude_status).bind(&filter.project)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(c).await?);
+    let sessions = rows.into_iter().map(Row::session).collect::<Result<Vec<_>>>()?;
+    Ok(Page::of(sessions, limit, |s| Cursor { at: s.updated_at.0, id: s.id.to_string() }))
+}
+
+pub(super) async fn insert(tx: &mut Tx, s: &Session) -> Result<()> {
+    on!(write tx, c => sqlx::query(INSERT)
+        .bind(s.id.to_string()).bind(s.project_id.to_string()).bind(s.name.as_str())
+        .bind(&s.tmux_session).bind(s.runtime.as_str()).bind(&s.workspace_path)
+        .bind(to_json(&s.launch)).bind(to_json(&s.metadata)).bind(&s.claude_version)
+        .bind(&s.hook_token_hash).bind(to_json(&s.state))
+        .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
+        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden))
+        .bind(s.created_at.0).bind(s.updated_at.0)
+        .execute(c).await?);
+    Ok(())
+}
+
+pub(super) async fn save(tx: &mut Tx, s: &Session) -> Result<()> {
+    on!(write tx, c => sqlx::query(SAVE)
+        .bind(s.id.to_string()).bind(to_json(&s.launch)).bind(to_json(&s.metadata))
+        .bind(&s.claude_version).bind(&s.hook_token_hash).bind(to_json(&s.state))
+        .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
+        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
+        .execute(c).await?);
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Writing: everything that may change, as data, applied within one transaction.
+//!
+//! The services decide in memory what is to be written; a group of such decisions becomes one
+//! commit. Events come last, so that their ids are in the order of the commits.
+
+use super::{
+    Result, Tx, conversations, events, logs, messages, permissions, projects, sessions, usage,
+};
+use crate::domain::event::{self, Event, NewEvent};
+use crate::domain::ids::{
+    ConversationId, MessageId, PermissionId, ProjectId, SessionId, ToolUseId,
+};
+use crate::domain::message::{Delivery, MessageSource};
+use crate::domain::permission::{PermissionRequest, SessionRule};
+use crate::domain::project::Project;
+use crate::domain::record::{ToolCall, Usage, Utterance};
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+
+/// A permission request's row, with what only the store keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettledPermission {
+    /// The request as it is now.
+    pub request: PermissionRequest,
+    /// The denial ends the turn.
+    pub interrupts: bool,
+}
+
+/// One thing to write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Adds a project.
+    AddProject(Project),
+    /// Changes one.
+    SaveProject(Project),
+    /// Removes one that no session belongs to.
+    DeleteProject(ProjectId),
+    /// Adds a session.
+    AddSession(Box<Session>),
+    /// Changes one.
+    SaveSession(Box<Session>),
+    /// Begins a conversation, or goes on with it.
+    StartConversation {
+        /// Which.
+        id: ConversationId,
+        /// In which session.
+        session: SessionId,
+        /// Its transcript, if known already.
+        transcript: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells where a conversation's transcript is.
+    LocateTranscript {
+        /// Which.
+        id: ConversationId,
+        /// Where.
+        path: String,
+    },
+    /// Ends a conversation.
+    EndConversation {
+        /// Which.
+        id: ConversationId,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The transcript has been read up to here; its rows are in this transaction.
+    TranscriptRead {
+        /// Which.
+        id: ConversationId,
+        /// Bytes.
+        offset: u64,
+        /// Which file.
+        file: String,
+    },
+    /// What a source tells of a tool call.
+    Tool {
+        /// The session.
+        session: SessionId,
+        /// The conversation.
+        conversation: Option<ConversationId>,
+        /// The call.
+        call: Box<ToolCall>,
+    },
+    /// What a source tells that was said.
+    Say {
+        /// The session.
+        session: SessionId,
+        /// The conversation.
+        conversation: ConversationId,
+        /// Where it came from.
+        source: MessageSource,
+        /// The utterance.
+        utterance: Utterance,
+    },
+    /// A response's tokens.
+    Usage {
+        /// The session.
+        session: SessionId,
+        /// The conversation.
+        conversation: ConversationId,
+        /// The model's id of the response.
+        message_id: String,
+        /// The model.
+        model: String,
+        /// The tokens.
+        usage: Usage,
+    },
+    /// A prompt that Chorus is to send.
+    AddMessage {
+        /// The message.
+        message: Box<messages::Outgoing>,
+        /// The request's `Idempotency-Key`.
+        idempotency_key: Option<String>,
+    },
+    /// A prompt's delivery moved.
+    Deliver {
+        /// Which.
+        message: MessageId,
+        /// To.
+        status: Delivery,
+        /// Why it failed.
+        error: Option<String>,
+    },
+    /// A sent prompt is this utterance.
+    ClaimUtterance {
+        /// The message.
+        message: MessageId,
+        /// The conversation.
+        conversation: ConversationId,
+        /// The utterance's key.
+        key: String,
+        /// When Claude Code took it.
+        at: Timestamp,
+    },
+    /// A permission is asked for.
+    AddPermission(Box<PermissionRequest>),
+    /// A request moved on.
+    SavePermission(Box<SettledPermission>),
+    /// The call that a request belongs to.
+    MatchPermission {
+        /// The request.
+        request: PermissionId,
+        /// The call.
+        call: ToolUseId,
+    },
+    /// Something was allowed for a session.
+    AddRule {
+        /// The session.
+        session: SessionId,
+        /// What.
+        rule: SessionRule,
+        /// When.
+        at: Timestamp,
+    },
+    /// An event.
+    Event(NewEvent),
+}
+
+impl Tx {
+    /// Writes all of it, and tells which events it made, in order.
+    pub async fn apply(&mut self, writes: Vec<Write>) -> Result<Vec<Event>> {
+        let mut new = Vec::new();
+        for write in writes {
+            self.write(write, &mut new).await?;
+        }
+        let mut appended = Vec::with_capacity(new.len());
+        for event in new {
+            if let Some(id) = events::append(self, &event).await? {
+                appended.push(Event { id, event });
+            }
+        }
+        Ok(appended)
+    }
+
+    async fn write(&mut self, write: Write, new: &mut Vec<NewEvent>) -> Result<()> {
+        match write {
+            Write::AddProject(p) => projects::insert(self, &p).await,
+            Write::SaveProject(p) => projects::update(self, &p).await,
+            Write::DeleteProject(id) => projects::delete(self, id).await,
+            Write::AddSession(s) => sessions::insert(self, &s).await,
+            Write::SaveSession(s) => sessions::save(self, &s).await,
+            Write::StartConversation { id, session, transcript, at } => {
+                conversations::start(self, &id, session, transcript.as_deref(), at).await
+            }
+            Write::LocateTranscript { id, path } => conversations::locate(self, &id, &path).await,
+            Write::EndConversation { id, reason, at } => {
+                conversations::end(self, &id, &reason, at).await
+            }
+            Write::TranscriptRead { id, offset, file } => {
+                conversations::read_to(self, &id, offset, &file).await
+            }
+            Write::Tool { session, conversation, call } => {
+                if let Some(id) = logs::upsert(self, session, conversation.as_ref(), &call).await? {
+                    new.push(event::tool_use(session, id, &call));
+                }
+                Ok(())
+            }
+            Write::Say { session, conversation, source, utterance } => {
+                let id = MessageId::new();
+                let said =
+                    messages::say(self, id, session, Some(&conversation), source, &utterance);
+                if said.await?.is_some() {
+                    new.push(event::said(session, id, source, &utterance));
+                }
+                Ok(())
+            }
+            Write::Usage { session, conversation, message_id, model, usage } => {
+                usage::add(self, session, &conversation, &message_id, &model, &usage).await
+            }
+            Write::AddMessage { message, idempotency_key } => {
+                new.push(event::message(&message.message));
+                messages::insert(self, &message, idempotency_key.as_deref()).await
+            }
+            Write::Deliver { message, status, error } => {
+                messages::deliver(self, message, status, error.as_deref()).await
+            }
+            Write::ClaimUtterance { message, conversation, key, at } => {
+                messages::claim(self, message, &conversation, &key, at).await
+            }
+            Write::AddPermission(r) => permissions::insert(self, &r).await,
+            Write::SavePermission(s) => permissions::save(self, &s.request, s.interrupts).await,
+            Write::MatchPermission { request, call } => {
+                permissions::set_tool_use(self, request, &call).await
+            }
+            Write::AddRule { session, rule, at } => {
+                permissions::add_rule(self, session, &rule, at).await
+            }
+            Write::Event(e) => {
+                new.push(e);
+                Ok(())
+            }
+        }
+    }
+}
