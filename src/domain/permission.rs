@@ -66,6 +66,13 @@ pub struct Decision {
     pub for_session: bool,
 }
 
+impl Decision {
+    /// Plainly yes, once.
+    pub fn allow() -> Self {
+        Self { verdict: Verdict::Allow, message: None, interrupt: false, for_session: false }
+    }
+}
+
 /// Where a decision came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

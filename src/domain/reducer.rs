@@ -25,6 +25,10 @@ pub const START_LIMIT_MS: i64 = 120_000;
 /// A hook that waits for a decision gives up after this long (its `timeout`). Milliseconds.
 pub const DECISION_LIMIT_MS: i64 = 86_400_000;
 
+/// The state file's time and a hook's time of the same moment differ by up to this, in either
+/// direction (measured: -118 to +90). Milliseconds.
+const SKEW_MS: i64 = 250;
+
 /// Without a state file, a status that should move is doubted after this long. Milliseconds.
 const DOUBT_AFTER_MS: i64 = 60_000;
 
@@ -534,7 +538,8 @@ impl Step<'_> {
             self.switch_conversation(id);
         }
         if status == ClaudeStatus::Waiting {
-            for r in self.state.open.iter_mut().filter(|r| r.asked_at <= o.at) {
+            let latest = o.at.plus_ms(SKEW_MS);
+            for r in self.state.open.iter_mut().filter(|r| r.asked_at <= latest) {
                 r.seen_waiting = true;
             }
         }

@@ -1,0 +1,172 @@
+//! Who may do what: the checks that stand before every request.
+//!
+//! In `auth = "local"` there is no key. A request is served if its peer is a process of the user
+//! who runs the server, which the kernel tells; if it came under one of our names, which keeps out
+//! pages that rebind their own name to loopback; and if no foreign page sent it. Whatever changes
+//! something is besides refused to the Claudes that Chorus runs and their children: an agent must
+//! not approve itself.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
+use tokio::net::{TcpListener, UnixListener};
+
+use super::problem::Problem;
+use crate::process;
+use crate::services::App;
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    end: End,
+    /// The verdict on the user, reached once for each connection.
+    same_user: OnceLock<bool>,
+}
+
+#[derive(Debug)]
+enum End {
+    Unix { uid: Option<u32>, pid: Option<u32> },
+    Tcp { here: Option<SocketAddr>, there: SocketAddr },
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let cred = stream.io().peer_cred().ok();
+        let pid = cred.as_ref().and_then(|c| c.pid()).and_then(|p| u32::try_from(p).ok());
+        Self::new(End::Unix { uid: cred.map(|c| c.uid()), pid })
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        let here = stream.io().local_addr().ok();
+        Self::new(End::Tcp { here, there: *stream.remote_addr() })
+    }
+}
+
+impl Peer {
+    fn new(end: End) -> Self {
+        Self(Arc::new(Inner { end, same_user: OnceLock::new() }))
+    }
+
+    fn is_unix(&self) -> bool {
+        matches!(self.0.end, End::Unix { .. })
+    }
+
+    fn is_same_user(&self) -> bool {
+        *self.0.same_user.get_or_init(|| {
+            let uid = match &self.0.end {
+                End::Unix { uid, .. } => *uid,
+                End::Tcp { here, there } => here
+                    .and_then(|here| process::peer_of_tcp(here, *there))
+                    .map(|socket| socket.uid),
+            };
+            uid == Some(process::own_uid())
+        })
+    }
+
+    /// The processes at the other end. Empty if they cannot be told.
+    fn pids(&self) -> Vec<u32> {
+        match &self.0.end {
+            End::Unix { pid, .. } => pid.iter().copied().collect(),
+            End::Tcp { here, there } => here
+                .and_then(|here| process::peer_of_tcp(here, *there))
+                .map(|socket| process::holders_of(socket.inode, socket.uid))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// The checks, as a layer around the whole API.
+pub async fn guard(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(&app, &peer, &request).await {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn check(app: &App, peer: &Peer, request: &Request) -> Result<(), Problem> {
+    let forbidden = |why: &str| Problem::new(StatusCode::FORBIDDEN, why);
+    if !peer.is_unix() {
+        check_names(app, request.headers())?;
+    }
+    if !peer.is_same_user() {
+        return Err(forbidden(
+            "this server answers only to processes of the user who runs it (auth = \"local\")",
+        ));
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    // Hooks come from Claude itself, and show their session's token.
+    let hook = request.uri().path().starts_with("/api/hooks/");
+    if !reads && !hook && is_agent(app, peer).await? {
+        return Err(forbidden(
+            "this request comes from a Claude that Chorus runs, or from a program it started; \
+             decisions and changes are for people",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks `Host` against DNS rebinding and `Origin` against foreign pages.
+fn check_names(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    if !is_ours(app, host) {
+        return Err(Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            format!("{host:?} is not a name of this server; add it to allowed_hosts if it should be"),
+        ));
+    }
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let same = origin
+            .to_str()
+            .ok()
+            .and_then(|o| o.strip_prefix("http://").or_else(|| o.strip_prefix("https://")))
+            .is_some_and(|o| o == host);
+        if !same {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "requests of other sites' pages are refused"));
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(app: &App, host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+        || app.config.allowed_hosts.iter().any(|h| h == name || h == host)
+}
+
+/// Whether a request comes from below one of our Claudes. Who cannot be told counts as one.
+async fn is_agent(app: &App, peer: &Peer) -> Result<bool, Problem> {
+    let claudes = app.claude_pids().await.map_err(Problem::from)?;
+    let peer = peer.clone();
+    // Looking through the process table takes system calls by the hundred.
+    let look = move || {
+        let pids = peer.pids();
+        pids.is_empty()
+            || pids.into_iter().any(|pid| {
+                process::environ_has(pid, "CHORUS_SESSION").unwrap_or(true)
+                    || claudes.contains(&pid)
+                    || process::ancestors(pid).iter().any(|a| claudes.contains(a))
+            })
+    };
+    tokio::task::spawn_blocking(look)
+        .await
+        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the check of the caller failed"))
+}

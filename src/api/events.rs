@@ -1,0 +1,163 @@
+//! `GET /api/events`: the live stream.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use utoipa::IntoParams;
+
+use super::problem::{Problem, Query};
+use crate::bus::{Backlog, Frame};
+use crate::domain::ids::SessionId;
+use crate::services::App;
+use crate::store::events;
+
+/// Events that are read from the table for somebody who was away; beyond that, start over.
+const REPLAY_LIMIT: i64 = 20_000;
+/// Rows read at a time.
+const CHUNK: u32 = 500;
+/// A comment this often keeps proxies from closing the stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What to stream.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Params {
+    /// Everything after this event first. The `Last-Event-ID` header says the same and wins.
+    last_event_id: Option<i64>,
+    /// Only events of this session.
+    session_id: Option<SessionId>,
+}
+
+/// Streams events as they happen.
+///
+/// A stream of `text/event-stream` whose ids are the events' places in the log. Who comes back with
+/// `Last-Event-ID` gets all that was missed, without gap or duplicate. Where that is too much, one
+/// `reset` event says so: read the lists again and go on from its id.
+#[utoipa::path(get, path = "/api/events", tag = "events", params(Params),
+    responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String),
+        (status = 422, description = "An unusable parameter", body = Problem)))]
+pub async fn stream(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(params): Query<Params>,
+) -> Result<Response, Problem> {
+    let after = match headers.get("last-event-id") {
+        None => params.last_event_id,
+        Some(id) => Some(id.to_str().ok().and_then(|id| id.trim().parse().ok()).ok_or_else(|| {
+            Problem::field("Last-Event-ID", "expected the id of an event of this stream")
+        })?),
+    };
+    let (backlog, last, live) = app.hub.subscribe(after);
+    let mut listener = Listener { app, live, ready: VecDeque::new(), last, table_to: None, only: params.session_id };
+    // Tells a fresh listener at once where it stands, and opens the stream in every proxy.
+    listener.ready.push_back(Bytes::from(format!("id: {last}\nretry: 1000\n: connected\n\n")));
+    match backlog {
+        Backlog::Frames(frames) => frames.iter().for_each(|f| listener.take(f)),
+        Backlog::Table { up_to } if up_to - last <= REPLAY_LIMIT && up_to >= last => {
+            listener.table_to = Some(up_to);
+        }
+        Backlog::Table { up_to } => listener.reset(up_to),
+    }
+    let body = stream::unfold(listener, |mut l| async move {
+        let bytes = l.next().await?;
+        Some((Ok::<_, Infallible>(bytes), l))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((StatusCode::OK, headers, Body::from_stream(body)).into_response())
+}
+
+struct Listener {
+    app: Arc<App>,
+    live: Receiver<Arc<Frame>>,
+    ready: VecDeque<Bytes>,
+    last: i64,
+    /// Up to where the table is still to be read.
+    table_to: Option<i64>,
+    only: Option<SessionId>,
+}
+
+impl Listener {
+    fn take(&mut self, frame: &Frame) {
+        if frame.id <= self.last {
+            return;
+        }
+        self.last = frame.id;
+        if self.only.is_none() || self.only == frame.session_id {
+            self.ready.push_back(frame.wire.clone());
+        }
+    }
+
+    fn reset(&mut self, at: i64) {
+        self.last = at;
+        self.table_to = None;
+        self.ready.push_back(Bytes::from(format!("id: {at}\nevent: reset\ndata: {{\"last_event_id\":{at}}}\n\n")));
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(bytes);
+            }
+            if let Some(to) = self.table_to {
+                self.read_table(to).await;
+                continue;
+            }
+            let shutdown = self.app.shutdown.clone();
+            tokio::select! {
+                // On shutdown the stream ends; the client comes back to the next server.
+                () = shutdown.cancelled() => return None,
+                received = self.live.recv() => match received {
+                    Ok(frame) => {
+                        self.take(&frame);
+                        // What is there already goes out in the same write.
+                        while self.ready.len() < 64 && let Ok(frame) = self.live.try_recv() {
+                            self.take(&frame);
+                        }
+                        if self.ready.len() > 1 {
+                            return Some(self.ready.drain(..).collect::<Vec<_>>().concat().into());
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {
+                        // In this order: what comes in between is known to be after `at`.
+                        self.live = self.live.resubscribe();
+                        let at = self.app.hub.last_id();
+                        self.reset(at);
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": alive\n\n")),
+            }
+        }
+    }
+
+    async fn read_table(&mut self, to: i64) {
+        match events::after(&self.app.db, self.last, CHUNK).await {
+            Ok(rows) if rows.is_empty() => self.table_to = None,
+            Ok(rows) => {
+                for row in rows.iter().filter(|r| r.id <= to) {
+                    self.take(&Frame::from(row));
+                }
+                if rows.iter().any(|r| r.id >= to) {
+                    self.table_to = None;
+                }
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "the log of events could not be read for a listener");
+                self.reset(to);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `POST /api/hooks/{event}`: what Claude Code tells.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Path, Problem};
+use crate::domain::ids::{SessionId, Stamp};
+use crate::domain::time::Timestamp;
+use crate::services::ingest::{self, Delivery, Taken};
+use crate::services::{App, clock};
+
+/// Takes in a hook of Claude Code's.
+///
+/// The body is the hook's payload as Claude Code wrote it. The event's name may be in any case. A
+/// hook shows its session's token as a bearer; without one, the payload's `session_id` tells which
+/// session of Chorus's it belongs to. Answered with an empty 204 once it is durable;
+/// `permissionrequest` is answered when somebody has decided.
+#[utoipa::path(post, path = "/api/hooks/{event}", tag = "hooks",
+    params(("event" = String, Path, description = "`Stop`, `posttooluse`, `tool-complete`, …")),
+    request_body(content = Object, content_type = "application/json"),
+    responses((status = 204, description = "Taken"),
+        (status = 200, description = "A permission request's answer, in Claude Code's format", body = Object),
+        (status = 401, description = "Not this session's token", body = Problem),
+        (status = 404, description = "No session of Chorus's", body = Problem),
+        (status = 413, description = "Too large", body = Problem),
+        (status = 422, description = "Not a hook's payload", body = Problem)))]
+pub async fn receive(
+    State(app): State<Arc<App>>,
+    Path(event): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let delivery = Delivery {
+        session: parsed::<SessionId>(&headers, "x-chorus-session")?,
+        token: bearer(&headers),
+        stamp: parsed::<Stamp>(&headers, "x-chorus-stamp")?.unwrap_or_else(Stamp::new),
+        at: parsed::<i64>(&headers, "x-chorus-at")?.map_or_else(clock::now, Timestamp),
+        generation: parsed::<u32>(&headers, "x-chorus-generation")?,
+        again: headers.contains_key("x-chorus-again"),
+        event,
+        payload: body,
+    };
+    match ingest::take(&app, delivery).await? {
+        Taken::Done => Ok(StatusCode::NO_CONTENT.into_response()),
+        Taken::Asked(waiting) => match waiting.answer().await {
+            Some(answer) => {
+                let json = [(header::CONTENT_TYPE, "application/json")];
+                Ok((json, answer.to_string()).into_response())
+            }
+            // Settled elsewhere: no opinion.
+            None => Ok(StatusCode::NO_CONTENT.into_response()),
+        },
+    }
+}
+
+fn parsed<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let value = value.to_str().ok().and_then(|v| v.trim().parse().ok());
+    value.map(Some).ok_or_else(|| Problem::field(name, "not a value of this header's"))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Some(value.strip_prefix("Bearer ")?.trim().to_owned())
+}

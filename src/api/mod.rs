@@ -1,0 +1,91 @@
+//! The REST API: thin handlers around the use cases. Statuses and HTTP are here and nowhere else.
+
+pub mod auth;
+pub mod events;
+pub mod hooks;
+pub mod list;
+pub mod operations;
+pub mod permissions;
+pub mod problem;
+pub mod projects;
+pub mod sessions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::services::App;
+use problem::Problem;
+
+/// The largest request body, hooks apart. Bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// The largest hook payload: Claude Code sends tool results whole. Bytes.
+pub const HOOK_LIMIT: usize = 32 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Chorus",
+    description = "The control plane for many Claude Code sessions. Errors are RFC 9457 problems. \
+        Lists are bare arrays; a `Link: <…>; rel=\"next\"` header leads to the next page. Times \
+        are RFC 3339 in UTC. A session in a path is its id, its name or its tmux session's name.",
+    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+))]
+struct Doc;
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Doc::openapi())
+        // For people and their programs.
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::get, projects::update, projects::delete))
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::get, sessions::update, sessions::delete))
+        .routes(routes!(sessions::send))
+        .routes(routes!(sessions::respond))
+        .routes(routes!(sessions::interrupt))
+        .routes(routes!(sessions::restart))
+        .routes(routes!(sessions::attach))
+        .routes(routes!(sessions::output))
+        .routes(routes!(sessions::messages, sessions::add_message))
+        .routes(routes!(sessions::logs))
+        .routes(routes!(sessions::log_output))
+        .routes(routes!(permissions::list))
+        .routes(routes!(permissions::get))
+        .routes(routes!(permissions::respond))
+        .routes(routes!(events::stream))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        // For Claude Code.
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(hooks::receive))
+                .layer(DefaultBodyLimit::max(HOOK_LIMIT)),
+        )
+}
+
+/// The API, with the checks around it.
+pub fn router(app: Arc<App>) -> Router {
+    let (router, doc) = routes().split_for_parts();
+    let doc: &'static str = Box::leak(doc.to_json().unwrap_or_default().into_boxed_str());
+    let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
+    Router::new()
+        .merge(router)
+        .route("/api/openapi.json", get(move || async move { (json, doc) }))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /api/openapi.json lists what there is") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method does not go with this path; see /api/openapi.json")
+        })
+        .layer(axum::middleware::from_fn_with_state(app.clone(), auth::guard))
+        // Probes and scrapers come from anywhere on this machine and learn nothing.
+        .merge(operations::router())
+        .with_state(app)
+}
+
+/// The OpenAPI description, as served at `/api/openapi.json`.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().split_for_parts().1
+}

@@ -1,0 +1,146 @@
+//! Errors as answers: RFC 9457 problem details.
+
+use axum::Json;
+use axum::extract::FromRequest;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::services::error::Error;
+
+/// An error, in the `application/problem+json` format of RFC 9457.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// What kind of problem; `about:blank`, as the status says it all.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong, and what to do about it.
+    pub detail: String,
+    /// Which fields are to blame.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// The field: a path into the body, or the name of a query parameter or header.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Problem {
+    /// Makes a problem with this status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank".into(),
+            title: status.canonical_reason().unwrap_or("Error").into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// A field that cannot be used: 422.
+    pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        let (field, problem) = (field.into(), problem.into());
+        let mut p = Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field}: {problem}"));
+        p.errors.push(FieldError { field, problem });
+        p
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, kind, Json(self)).into_response()
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(e: Error) -> Self {
+        let text = e.to_string();
+        match e {
+            Error::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, text),
+            Error::Invalid { field, problem } => Self::field(field, problem),
+            Error::Conflict { .. } => Self::new(StatusCode::CONFLICT, text),
+            Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, text),
+            Error::Unavailable { .. } => {
+                // Logged here, where it is handled; the caller hears the same words.
+                tracing::error!(error = %text, "a request could not be served");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+        }
+    }
+}
+
+/// A JSON body whose errors are problems that name the field.
+#[derive(FromRequest)]
+#[from_request(via(axum::Json), rejection(Problem))]
+pub struct Body<T>(pub T);
+
+impl From<JsonRejection> for Problem {
+    fn from(e: JsonRejection) -> Self {
+        let text = innermost(&e);
+        match &e {
+            JsonRejection::JsonDataError(_) => {
+                // serde_path_to_error puts the path before the first ": ".
+                let (field, problem) = split_path(&text);
+                Self::field(field, problem)
+            }
+            _ => Self::new(e.status(), text),
+        }
+    }
+}
+
+/// Query parameters whose errors are problems.
+#[derive(axum::extract::FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
+pub struct Query<T>(pub T);
+
+impl From<QueryRejection> for Problem {
+    fn from(e: QueryRejection) -> Self {
+        let text = innermost(&e);
+        let (field, problem) = split_path(&text);
+        Self::field(field, problem)
+    }
+}
+
+/// Path parameters whose errors are problems.
+#[derive(axum::extract::FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
+pub struct Path<T>(pub T);
+
+impl From<PathRejection> for Problem {
+    fn from(e: PathRejection) -> Self {
+        Self::new(StatusCode::NOT_FOUND, innermost(&e))
+    }
+}
+
+/// The cause that a person can use: the wrappers around it repeat what the status says.
+fn innermost(e: &dyn std::error::Error) -> String {
+    let mut e = e;
+    while let Some(source) = e.source() {
+        e = source;
+    }
+    e.to_string()
+}
+
+fn split_path(text: &str) -> (String, String) {
+    match text.split_once(": ") {
+        Some((path, problem)) if !path.contains(' ') => (path.into(), problem.into()),
+        _ => {
+            // "missing field `name`" and "unknown field `nmae`, …" name the field themselves.
+            let named = text.split('`').nth(1).filter(|_| text.contains(" field `"));
+            (named.unwrap_or("body").into(), text.into())
+        }
+    }
+}

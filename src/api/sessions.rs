@@ -1,0 +1,484 @@
+//! `/api/sessions`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::list::{self, Paging};
+use super::permissions::decider;
+use super::problem::{Body, Path, Problem, Query};
+use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
+use crate::domain::message::MessageSource;
+use crate::domain::permission::{Decision, PermissionRequest, Verdict};
+use crate::domain::record::{CommandLog, Message, ToolStatus, Usage};
+use crate::domain::session::{ClaudeStatus, Detail, Evidence, Launch, Runtime, Session, SessionName, Status};
+use crate::domain::time::Timestamp;
+use crate::services::{App, couriers, permissions, sessions};
+use crate::store::{logs, messages, usage};
+
+/// A session.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// Its name, unique among live sessions.
+    pub name: SessionName,
+    /// The project it belongs to.
+    pub project_id: ProjectId,
+    /// The tmux session it runs in.
+    pub tmux_session: String,
+    /// How Claude runs.
+    pub runtime: Runtime,
+    /// The directory that Claude works in.
+    pub workspace_path: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// What Claude does.
+    pub claude_status: ClaudeStatus,
+    /// More about that.
+    pub detail: Detail,
+    /// What `claude_status` rests on, and since when.
+    pub evidence: Evidence,
+    /// The sources disagree, or have been silent for long.
+    pub unsure: bool,
+    /// The conversation's id in Claude Code.
+    pub claude_session_id: Option<ConversationId>,
+    /// The Claude Code it was launched with.
+    pub claude_version: Option<String>,
+    /// How often Claude was started again.
+    pub restarts: u32,
+    /// The running process.
+    pub pid: Option<u32>,
+    /// The task it works on.
+    pub task_id: Option<i64>,
+    /// The permission that it waits for longest, in one line.
+    pub permission_prompt: Option<String>,
+    /// Permission requests that nobody has decided.
+    pub pending_permissions: usize,
+    /// Prompts that wait to be sent.
+    pub queued_messages: usize,
+    /// How Claude is launched.
+    pub launch: Launch,
+    /// Whatever its creator wants to keep with it.
+    #[schema(value_type = Object)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When anything about it changed last.
+    pub updated_at: Timestamp,
+}
+
+impl SessionView {
+    /// A session with what the live state knows beside it.
+    pub fn of(s: Session, beside: &sessions::Beside) -> Self {
+        Self {
+            id: s.id,
+            name: s.name,
+            project_id: s.project_id,
+            tmux_session: s.tmux_session,
+            runtime: s.runtime,
+            workspace_path: s.workspace_path,
+            status: s.state.status,
+            claude_status: s.state.claude_status,
+            detail: s.state.detail,
+            evidence: s.state.evidence,
+            unsure: s.state.unsure,
+            claude_session_id: s.state.conversation,
+            claude_version: s.claude_version,
+            restarts: s.state.generation.saturating_sub(1),
+            pid: s.state.process.map(|p| p.pid),
+            task_id: None,
+            permission_prompt: beside.permission_prompt.clone(),
+            pending_permissions: beside.pending_permissions,
+            queued_messages: beside.queued_messages,
+            launch: s.launch,
+            metadata: s.metadata,
+            created_at: s.created_at,
+            updated_at: s.updated_at,
+        }
+    }
+}
+
+/// A session with the end of its terminal.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SessionDetail {
+    /// The session.
+    #[serde(flatten)]
+    pub session: SessionView,
+    /// The last lines of its terminal, if it runs.
+    pub last_output: Option<String>,
+    /// Its tokens so far.
+    pub usage: Usage,
+}
+
+/// A session to create.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewSession {
+    /// Its name. Made of the prompt unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<SessionName>,
+    /// The project. The default one unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// The first prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_prompt: Option<String>,
+    /// The directory to work in: absolute, inside the project. Its root unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_path: Option<String>,
+    /// How Claude is launched.
+    pub launch: Launch,
+    /// Whatever you want to keep with it.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What may be changed about a session.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionPatch {
+    /// Replaces what is kept with it.
+    #[schema(value_type = Object)]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A prompt.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewMessage {
+    /// The text.
+    #[serde(alias = "content")]
+    pub text: String,
+    /// If Claude is not idle, keep it here and send it when it is. Else that is a conflict.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub queue: bool,
+    /// Send it as it is even if it begins with `/`: a command of Claude Code's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub raw: bool,
+    /// If somebody's draft is in the input box, clear it instead of refusing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+    /// Where it comes from; `api` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<MessageSource>,
+}
+
+/// A yes or no to the oldest pending permission request.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    /// Yes or no.
+    pub confirm: bool,
+}
+
+/// How to restart.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Restart {
+    /// Begin a new conversation instead of resuming the last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
+}
+
+/// How to attach a terminal.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Attach {
+    /// The command, to be pasted into a shell.
+    pub command: String,
+    /// The same as words.
+    pub argv: Vec<String>,
+    /// The tmux server's socket.
+    pub socket: String,
+    /// The tmux session.
+    pub tmux_session: String,
+}
+
+/// The end of a terminal.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Output {
+    /// The text: terminal output, so hostile.
+    pub output: String,
+}
+
+/// Which sessions.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Only with this status.
+    status: Option<Status>,
+    /// Only with this activity.
+    claude_status: Option<ClaudeStatus>,
+    /// Only of this project.
+    project_id: Option<ProjectId>,
+}
+
+/// Which tool calls.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LogFilter {
+    /// Only of this tool.
+    tool: Option<String>,
+    /// Only with this status.
+    status: Option<ToolStatus>,
+}
+
+/// Lists the sessions, those that changed last first.
+#[utoipa::path(get, path = "/api/sessions", tag = "sessions", params(Filter, Paging),
+    responses((status = 200, body = [SessionView]),
+        (status = 422, description = "An unusable parameter", body = Problem)))]
+pub async fn list(State(app): State<Arc<App>>, uri: Uri, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Result<Response, Problem> {
+    let (limit, cursor) = paging.check()?;
+    let filter = crate::store::sessions::Filter {
+        status: filter.status.map(|s| s.to_string()),
+        claude_status: filter.claude_status.map(|s| s.to_string()),
+        project: filter.project_id.map(|p| p.to_string()),
+    };
+    let (page, beside) = sessions::list(&app, &filter, cursor.as_ref(), limit).await?;
+    let none = sessions::Beside::default();
+    Ok(list::answer(&uri, page, |s| {
+        let beside = beside.get(&s.id).unwrap_or(&none);
+        SessionView::of(s, beside)
+    }))
+}
+
+/// Creates a session: starts Claude Code in a tmux session of its own.
+///
+/// Answers when the process runs; `claude_status` is `starting` until Claude Code says that it is
+/// ready. With the same `Idempotency-Key`, the session that was made first is returned.
+#[utoipa::path(post, path = "/api/sessions", tag = "sessions", request_body = NewSession,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request safe")),
+    responses((status = 201, body = SessionView), (status = 404, description = "No such project", body = Problem),
+        (status = 409, description = "The name is taken", body = Problem),
+        (status = 422, description = "An unusable field", body = Problem),
+        (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
+pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap, Body(new): Body<NewSession>) -> Result<Response, Problem> {
+    let new = sessions::New {
+        name: new.name,
+        project: new.project_id,
+        prompt: new.initial_prompt,
+        source: source(&headers),
+        workspace: new.workspace_path,
+        launch: new.launch,
+        metadata: new.metadata,
+        idempotency_key: idempotency_key(&headers)?,
+    };
+    let session = sessions::create(&app, new).await?;
+    let location = format!("/api/sessions/{}", session.id);
+    let view = view(&app, session).await?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
+}
+
+/// Shows a session, with the end of its terminal.
+#[utoipa::path(get, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = SessionDetail), (status = 404, body = Problem)))]
+pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<SessionDetail>, Problem> {
+    let session = sessions::find(&app, &name).await?;
+    let usage = usage::total(&app.db, session.id).await.map_err(crate::services::error::Error::from)?;
+    let last_output = sessions::output(&app, &session, 0).await.ok().map(|text| tail(&text, 2_000));
+    Ok(Json(SessionDetail { session: view(&app, session).await?, last_output, usage }))
+}
+
+/// Changes what is kept with a session.
+#[utoipa::path(patch, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    request_body = SessionPatch,
+    responses((status = 200, body = SessionView), (status = 404, body = Problem),
+        (status = 422, description = "An unusable field", body = Problem)))]
+pub async fn update(State(app): State<Arc<App>>, Path(name): Path<String>, Body(patch): Body<SessionPatch>) -> Result<Json<SessionView>, Problem> {
+    let session = sessions::set_metadata(&app, &name, patch.metadata).await?;
+    Ok(Json(view(&app, session).await?))
+}
+
+/// Ends a session and hides it: Claude, what it started, and its tmux session. Its record stays.
+#[utoipa::path(delete, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    sessions::end(&app, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends a prompt.
+///
+/// The answer is the message: `sending` while it is on its way, `queued` if Claude is not idle and
+/// `queue` is set. A `message` event tells when it is `delivered`, confirmed by Claude Code itself,
+/// or `undelivered`, with the reason. Nothing is ever typed into an open dialog.
+#[utoipa::path(post, path = "/api/sessions/{id}/send", tag = "sessions", request_body = NewMessage,
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request safe")),
+    responses((status = 202, body = Message), (status = 404, body = Problem),
+        (status = 409, description = "Claude is not idle, or a draft is in the input box", body = Problem),
+        (status = 422, description = "A text that cannot arrive as it is", body = Problem)))]
+pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(name): Path<String>, Body(new): Body<NewMessage>) -> Result<Response, Problem> {
+    submit(&app, &headers, &name, new).await
+}
+
+async fn submit(app: &Arc<App>, headers: &HeaderMap, name: &str, new: NewMessage) -> Result<Response, Problem> {
+    let order = couriers::Order {
+        source: new.source.unwrap_or_else(|| source(headers)),
+        text: new.text,
+        queue: new.queue,
+        raw: new.raw,
+        force: new.force,
+        idempotency_key: idempotency_key(headers)?,
+    };
+    let session = sessions::find(app, name).await?;
+    let message = couriers::submit(app, session.id, order).await?;
+    Ok((StatusCode::ACCEPTED, Json(message)).into_response())
+}
+
+/// Answers the oldest pending permission request with yes or no.
+#[utoipa::path(post, path = "/api/sessions/{id}/respond", tag = "sessions", params(("id" = String, Path)),
+    request_body = Confirm,
+    responses((status = 200, body = PermissionRequest), (status = 404, body = Problem),
+        (status = 409, description = "Nothing is pending", body = Problem),
+        (status = 422, description = "An unusable field", body = Problem)))]
+pub async fn respond(State(app): State<Arc<App>>, headers: HeaderMap, Path(name): Path<String>, Body(answer): Body<Confirm>) -> Result<Json<PermissionRequest>, Problem> {
+    let session = sessions::find(&app, &name).await?;
+    let id: PermissionId = permissions::oldest_pending(&app, session.id).await?;
+    let verdict = if answer.confirm { Verdict::Allow } else { Verdict::Deny };
+    let decision = Decision { verdict, ..Decision::allow() };
+    Ok(Json(permissions::decide(&app, id, decision, decider(&headers)).await?))
+}
+
+/// Interrupts the turn with one Escape. Prompts that are queued in Claude Code then run.
+#[utoipa::path(post, path = "/api/sessions/{id}/interrupt", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 202, body = SessionView), (status = 404, body = Problem),
+        (status = 409, description = "There is nothing to interrupt", body = Problem)))]
+pub async fn interrupt(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let session = sessions::interrupt(&app, &name).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
+}
+
+/// Starts Claude again: with the same conversation, or with a fresh one.
+#[utoipa::path(post, path = "/api/sessions/{id}/restart", tag = "sessions", params(("id" = String, Path)),
+    request_body = Restart,
+    responses((status = 202, body = SessionView), (status = 404, body = Problem),
+        (status = 409, description = "Its name is taken by another session", body = Problem),
+        (status = 422, description = "An unusable field", body = Problem),
+        (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
+pub async fn restart(State(app): State<Arc<App>>, Path(name): Path<String>, Body(how): Body<Restart>) -> Result<Response, Problem> {
+    let session = sessions::restart(&app, &name, how.fresh).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
+}
+
+/// Tells how to attach a terminal.
+#[utoipa::path(post, path = "/api/sessions/{id}/attach", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = Attach), (status = 404, body = Problem),
+        (status = 409, description = "It does not run", body = Problem)))]
+pub async fn attach(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Attach>, Problem> {
+    let (session, argv) = sessions::attach_command(&app, &name).await?;
+    Ok(Json(Attach {
+        command: argv.iter().map(|w| shell_word(w)).collect::<Vec<_>>().join(" "),
+        argv,
+        socket: app.data.tmux_socket().display().to_string(),
+        tmux_session: session.tmux_session,
+    }))
+}
+
+/// How much of the terminal.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Lines {
+    /// Lines of scrollback before the visible screen: 0 to 10,000.
+    #[serde(default)]
+    lines: u32,
+}
+
+/// Shows the terminal as text.
+#[utoipa::path(get, path = "/api/sessions/{id}/output", tag = "sessions", params(("id" = String, Path), Lines),
+    responses((status = 200, body = Output), (status = 404, body = Problem),
+        (status = 409, description = "It does not run", body = Problem),
+        (status = 422, description = "An unusable parameter", body = Problem)))]
+pub async fn output(State(app): State<Arc<App>>, Path(name): Path<String>, Query(lines): Query<Lines>) -> Result<Json<Output>, Problem> {
+    if lines.lines > 10_000 {
+        return Err(Problem::field("lines", "expected 0 to 10000"));
+    }
+    let session = sessions::find(&app, &name).await?;
+    Ok(Json(Output { output: sessions::output(&app, &session, lines.lines).await? }))
+}
+
+/// Lists what was said, in order.
+#[utoipa::path(get, path = "/api/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Paging),
+    responses((status = 200, body = [Message]), (status = 404, body = Problem),
+        (status = 422, description = "An unusable parameter", body = Problem)))]
+pub async fn messages(State(app): State<Arc<App>>, uri: Uri, Path(name): Path<String>, Query(paging): Query<Paging>) -> Result<Response, Problem> {
+    let (limit, cursor) = paging.check()?;
+    let session = sessions::find(&app, &name).await?;
+    let page = messages::list(&app.db, session.id, cursor.as_ref(), limit).await;
+    Ok(list::answer(&uri, page.map_err(crate::services::error::Error::from)?, |m| m))
+}
+
+/// Sends a prompt: the same as `send`.
+#[utoipa::path(post, path = "/api/sessions/{id}/messages", tag = "sessions", request_body = NewMessage,
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request safe")),
+    responses((status = 202, body = Message), (status = 404, body = Problem),
+        (status = 409, description = "Claude is not idle, or a draft is in the input box", body = Problem),
+        (status = 422, description = "A text that cannot arrive as it is", body = Problem)))]
+pub async fn add_message(State(app): State<Arc<App>>, headers: HeaderMap, Path(name): Path<String>, Body(new): Body<NewMessage>) -> Result<Response, Problem> {
+    submit(&app, &headers, &name, new).await
+}
+
+/// Lists the tool calls, in order.
+#[utoipa::path(get, path = "/api/sessions/{id}/logs", tag = "sessions", params(("id" = String, Path), LogFilter, Paging),
+    responses((status = 200, body = [CommandLog]), (status = 404, body = Problem),
+        (status = 422, description = "An unusable parameter", body = Problem)))]
+pub async fn logs(State(app): State<Arc<App>>, uri: Uri, Path(name): Path<String>, Query(filter): Query<LogFilter>, Query(paging): Query<Paging>) -> Result<Response, Problem> {
+    let (limit, cursor) = paging.check()?;
+    let session = sessions::find(&app, &name).await?;
+    let filter = logs::Filter { tool: filter.tool, status: filter.status.map(|s| s.to_string()) };
+    let page = logs::list(&app.db, session.id, &filter, cursor.as_ref(), limit).await;
+    Ok(list::answer(&uri, page.map_err(crate::services::error::Error::from)?, |l| l))
+}
+
+/// Shows a result that was cut in the list, whole.
+#[utoipa::path(get, path = "/api/sessions/{id}/logs/{tool_use_id}/output", tag = "sessions",
+    params(("id" = String, Path), ("tool_use_id" = String, Path)),
+    responses((status = 200, description = "The text: tool output, so hostile", content_type = "text/plain", body = String),
+        (status = 404, description = "No such call, or its result was not cut", body = Problem)))]
+pub async fn log_output(State(app): State<Arc<App>>, Path((name, call)): Path<(String, String)>) -> Result<Response, Problem> {
+    let session = sessions::find(&app, &name).await?;
+    let output = logs::output(&app.db, session.id, &ToolUseId(call)).await;
+    let output = output.map_err(crate::services::error::Error::from)?;
+    let text = output.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no cut result of such a call; `logs` shows short ones whole"))?;
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((headers, text).into_response())
+}
+
+async fn view(app: &App, session: Session) -> Result<SessionView, Problem> {
+    let beside = sessions::beside(app, session.id).await?;
+    Ok(SessionView::of(session, &beside))
+}
+
+fn source(headers: &HeaderMap) -> MessageSource {
+    match headers.get("x-chorus-client").and_then(|c| c.to_str().ok()) {
+        Some("cli") => MessageSource::Cli,
+        Some("dashboard") => MessageSource::Dashboard,
+        _ => MessageSource::Api,
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=200).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::field("Idempotency-Key", "expected 1 to 200 printable characters")),
+    }
+}
+
+fn tail(text: &str, chars: usize) -> String {
+    let text = text.trim_end();
+    let skip = text.chars().count().saturating_sub(chars);
+    text.chars().skip(skip).collect()
+}
+
+/// Quotes a word for a POSIX shell, where it needs that.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

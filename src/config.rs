@@ -1,0 +1,450 @@
+//! Configuration: defaults, then `chorus.toml`, then the environment, then flags.
+//!
+//! Every value remembers where it came from; `chorus config` shows it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::store::Synchronous;
+
+/// All settings. The names are those of `chorus.toml`; in the environment they are upper-case
+/// with `CHORUS_` before them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address to listen on. Anything but loopback needs `auth = "keys"`.
+    pub host: String,
+    /// The port to listen on. If it is busy and was not chosen by you, the next free one.
+    pub port: u16,
+    /// Where database, socket, spool and logs are. `$XDG_DATA_HOME/chorus` if empty.
+    pub data_dir: PathBuf,
+    /// The default project's root. The directory the server is started in, if empty.
+    pub project_root: PathBuf,
+    /// The first part of tmux session names.
+    pub session_prefix: String,
+    /// Seconds between two sweeps that repair what no event told.
+    pub poll_interval: f64,
+    /// The database; the SQLite file in `data_dir` if empty.
+    pub database_url: String,
+    /// What a commit survives: `normal` any death of the process, `full` a power loss too.
+    pub synchronous: Synchronous,
+    /// Who may use the API: `local` is processes of the same user on this machine.
+    pub auth: Auth,
+    /// Further values of the `Host` header that are ours.
+    pub allowed_hosts: Vec<String>,
+    /// The editor for documents.
+    pub editor: String,
+    /// Which files are documents.
+    pub document_patterns: Vec<String>,
+    /// Further texts on Claude's screen that tell its state, for each state.
+    pub status_patterns: BTreeMap<String, Vec<String>>,
+    /// The Claude Code program.
+    pub claude: PathBuf,
+    /// The tmux program.
+    pub tmux: PathBuf,
+    /// What is logged, as `tracing` filters.
+    pub log: String,
+    /// Panes get the environment of a login shell; else the server's own.
+    pub login_shell: bool,
+    /// Starts of Claude at the same time.
+    pub starts_at_once: usize,
+}
+
+/// Who may use the API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// Processes of the same user on this machine, without any key.
+    #[default]
+    Local,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let patterns =
+            ["*.md", "docs/**/*.md", ".claude/**/*.md", "plans/**/*.md", "specs/**/*.md"];
+        Self {
+            host: "127.0.0.1".into(),
+            port: 8000,
+            data_dir: PathBuf::new(),
+            project_root: PathBuf::new(),
+            session_prefix: "claude".into(),
+            poll_interval: 10.0,
+            database_url: String::new(),
+            synchronous: Synchronous::Normal,
+            auth: Auth::Local,
+            allowed_hosts: Vec::new(),
+            editor: "vim".into(),
+            document_patterns: patterns.map(str::to_owned).to_vec(),
+            status_patterns: BTreeMap::new(),
+            claude: "claude".into(),
+            tmux: "tmux".into(),
+            log: "info".into(),
+            login_shell: true,
+            starts_at_once: 2,
+        }
+    }
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A line of this file.
+    File(PathBuf),
+    /// This environment variable.
+    Environment(String),
+    /// This flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "${name}"),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// The settings together with their origins.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Where each came from.
+    pub origins: BTreeMap<String, Origin>,
+    /// What was left out of account, and why.
+    pub warnings: Vec<String>,
+}
+
+/// A value that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// A setting has a value it cannot have, or there is no such setting.
+    #[error("{key} (from {origin}) is not usable: {problem}")]
+    Unusable {
+        /// Which setting.
+        key: String,
+        /// Where it came from.
+        origin: Origin,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The first specifications' names, used where no `CHORUS_*` name is set.
+const BARE: &[&str] = &[
+    "PROJECT_ROOT",
+    "PORT",
+    "HOST",
+    "EDITOR",
+    "SESSION_PREFIX",
+    "POLL_INTERVAL",
+    "DOCUMENT_PATTERNS",
+    "STATUS_PATTERNS",
+    "DATABASE_URL",
+];
+
+/// Names in the `CHORUS_` space that are no settings: they tie a hook to its session.
+const NOT_SETTINGS: &[&str] = &[
+    "CHORUS_CONFIG",
+    "CHORUS_URL",
+    "CHORUS_SESSION",
+    "CHORUS_HOOK_TOKEN",
+    "CHORUS_SOCKET",
+    "CHORUS_SPOOL",
+    "CHORUS_GENERATION",
+];
+
+/// What the settings are put together from.
+#[derive(Default)]
+pub struct Sources {
+    /// The file, if it is named; else the usual places are tried.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// Flags: setting and value.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// This process's environment, and flags.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Self {
+        Self { file, env: std::env::vars().collect(), flags }
+    }
+
+    /// Puts the settings together.
+    pub fn load(self) -> Result<Loaded, ConfigError> {
+        let mut loader = Loader::new();
+        if let Some(path) = self.file_to_read() {
+            loader.file(&path)?;
+        }
+        for (key, value) in loader.known_in(&self.env) {
+            loader.text(&value.0, &value.1, Origin::Environment(key))?;
+        }
+        for (key, value) in &self.flags {
+            loader.text(key, value, Origin::Flag(key.replace('_', "-")))?;
+        }
+        loader.finish(&self.env)
+    }
+
+    fn file_to_read(&self) -> Option<PathBuf> {
+        if let Some(named) =
+            self.file.clone().or_else(|| self.env.get("CHORUS_CONFIG").map(PathBuf::from))
+        {
+            return Some(named);
+        }
+        let home = self.env.get("HOME").map(PathBuf::from);
+        let config =
+            self.env.get("XDG_CONFIG_HOME").map(PathBuf::from).or(home.map(|h| h.join(".config")));
+        let places =
+            [Some(PathBuf::from("chorus.toml")), config.map(|c| c.join("chorus/chorus.toml"))];
+        places.into_iter().flatten().find(|p| p.is_file())
+    }
+}
+
+struct Loader {
+    table: Table,
+    origins: BTreeMap<String, Origin>,
+    warnings: Vec<String>,
+}
+
+impl Loader {
+    fn new() -> Self {
+        // The defaults are our own and have no value that TOML lacks.
+        let table = Table::try_from(Config::default()).unwrap_or_default();
+        let origins = table.keys().map(|k| (k.clone(), Origin::Default)).collect();
+        Self { table, origins, warnings: Vec::new() }
+    }
+
+    fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let unreadable = |error: String| ConfigError::Unreadable { path: path.to_owned(), error };
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        let file: Table = text.parse().map_err(|e: toml::de::Error| unreadable(e.to_string()))?;
+        for (key, value) in file {
+            self.set(&key, value, Origin::File(path.to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// The settings that the environment holds: variable, (setting, text).
+    fn known_in(&mut self, env: &BTreeMap<String, String>) -> Vec<(String, (String, String))> {
+        let mut found = Vec::new();
+        for key in self.table.keys() {
+            let upper = key.to_uppercase();
+            let ours = format!("CHORUS_{upper}");
+            let bare = BARE.contains(&upper.as_str()).then_some(upper);
+            let name = [Some(ours), bare].into_iter().flatten().find(|n| env.contains_key(n));
+            if let Some(name) = name {
+                let text = env[&name].clone();
+                found.push((name, (key.clone(), text)));
+            }
+        }
+        for name in env.keys().filter(|n| n.starts_with("CHORUS_")) {
+            let key = name["CHORUS_".len()..].to_lowercase();
+            if !self.table.contains_key(&key)
+                && !NOT_SETTINGS.contains(&name.as_str())
+                && !name.starts_with("CHORUS_TEST")
+            {
+                self.warnings.push(format!("${name} is no setting of Chorus's and has no effect"));
+            }
+        }
+        found
+    }
+
+    /// Reads a value from text as the setting's type wants it.
+    fn text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
+        let unusable = |problem: &str| ConfigError::Unusable {
+            key: key.to_owned(),
+            origin: origin.clone(),
+            problem: format!("{problem}, not {text:?}"),
+        };
+        if key == "database_url"
+            && origin == Origin::Environment("DATABASE_URL".into())
+            && !text.starts_with("sqlite:")
+        {
+            self.warnings.push(
+                "$DATABASE_URL is left alone, as it may be another program's; set CHORUS_DATABASE_URL to use that database".into(),
+            );
+            return Ok(());
+        }
+        let value = match self.table.get(key) {
+            Some(Value::Integer(_)) => Value::Integer(
+                text.trim().parse().map_err(|_| unusable("expected a whole number"))?,
+            ),
+            Some(Value::Float(_)) => {
+                Value::Float(text.trim().parse().map_err(|_| unusable("expected a number"))?)
+            }
+            Some(Value::Boolean(_)) => Value::Boolean(match text.trim() {
+                "1" | "true" | "yes" | "on" => true,
+                "0" | "false" | "no" | "off" => false,
+                _ => return Err(unusable("expected true or false")),
+            }),
+            Some(Value::Array(_)) if text.trim_start().starts_with('[') => {
+                inline(text).ok_or_else(|| unusable("expected a list"))?
+            }
+            Some(Value::Array(_)) => Value::Array(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+                    .map(|t| Value::String(t.into()))
+                    .collect(),
+            ),
+            Some(Value::Table(_)) => inline(text)
+                .ok_or_else(|| unusable("expected a table such as { idle = [\"…\"] }"))?,
+            _ => Value::String(text.to_owned()),
+        };
+        self.set(key, value, origin)
+    }
+
+    fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
+        let mut one = Table::new();
+        one.insert(key.to_owned(), value.clone());
+        if let Err(e) = one.try_into::<Config>() {
+            let problem = e.message().to_owned();
+            return Err(ConfigError::Unusable { key: key.to_owned(), origin, problem });
+        }
+        self.table.insert(key.to_owned(), value);
+        self.origins.insert(key.to_owned(), origin);
+        Ok(())
+    }
+
+    fn finish(self, env: &BTreeMap<String, String>) -> Result<Loaded, ConfigError> {
+        let origins = self.origins;
+        let mut config: Config =
+            self.table.try_into().map_err(|e: toml::de::Error| ConfigError::Unusable {
+                key: "chorus.toml".into(),
+                origin: Origin::Default,
+                problem: e.message().to_owned(),
+            })?;
+        let check = |key: &str, ok: bool, problem: &str| {
+            if ok {
+                return Ok(());
+            }
+            let origin = origins.get(key).cloned().unwrap_or(Origin::Default);
+            Err(ConfigError::Unusable { key: key.into(), origin, problem: problem.into() })
+        };
+        check(
+            "poll_interval",
+            config.poll_interval >= 0.1 && config.poll_interval <= 3600.0,
+            "expected 0.1 to 3600 seconds",
+        )?;
+        check("starts_at_once", config.starts_at_once >= 1, "expected 1 or more")?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let prefix = &config.session_prefix;
+        check(
+            "session_prefix",
+            !prefix.is_empty() && prefix.len() <= 32 && prefix.chars().all(plain),
+            "expected 1 to 32 letters, digits, - or _",
+        )?;
+        let local = config.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            || config.host == "localhost";
+        check(
+            "host",
+            local,
+            "auth = \"local\" listens on loopback only (127.0.0.1, ::1, localhost)",
+        )?;
+        let url = &config.database_url;
+        check(
+            "database_url",
+            url.is_empty() || url.starts_with("sqlite:"),
+            "this version knows sqlite:///path/to/file only",
+        )?;
+        if config.data_dir.as_os_str().is_empty() {
+            config.data_dir = default_data_dir(env);
+        }
+        Ok(Loaded { config, origins, warnings: self.warnings })
+    }
+}
+
+fn inline(text: &str) -> Option<Value> {
+    let mut table: Table = format!("v = {text}").parse().ok()?;
+    table.remove("v")
+}
+
+fn default_data_dir(env: &BTreeMap<String, String>) -> PathBuf {
+    let set = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("XDG_DATA_HOME")
+        .or_else(|| set("HOME").map(|h| h.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("chorus")
+}
+
+/// The files of a data folder.
+#[derive(Clone, Debug)]
+pub struct DataDir(pub PathBuf);
+
+impl DataDir {
+    /// The SQLite file.
+    pub fn database(&self) -> PathBuf {
+        self.0.join("chorus.db")
+    }
+
+    /// The lock that keeps a second server out; holds who has it.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("server.lock")
+    }
+
+    /// Where hooks leave what they could not deliver.
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
+    /// What a starting Claude is told: arguments and environment, read once and removed.
+    pub fn launches(&self) -> PathBuf {
+        self.0.join("launch")
+    }
+
+    /// The server's own log, when the CLI started it.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("server.log")
+    }
+
+    /// The API's Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.short("api.sock")
+    }
+
+    /// tmux's socket.
+    pub fn tmux_socket(&self) -> PathBuf {
+        self.short("tmux.sock")
+    }
+
+    /// A socket's path: in the data folder, unless that is too long for the kernel (about 104
+    /// bytes), else in a folder of this user's that is derived from it.
+    fn short(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        if path.as_os_str().len() <= 100 {
+            return path;
+        }
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(self.0.as_os_str().as_encoded_bytes());
+        let short: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
+            || PathBuf::from(format!("/tmp/chorus-{}", rustix::process::getuid().as_raw())),
+            |d| PathBuf::from(d).join("chorus"),
+        );
+        base.join(format!("{short}-{name}"))
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

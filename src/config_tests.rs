@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+
+use super::{Origin, Sources};
+
+fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+#[test]
+fn flags_beat_the_environment_beats_the_file_beats_the_default() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("chorus.toml");
+    std::fs::write(&file, "port = 1\nhost = \"localhost\"\nsession_prefix = \"c\"\n")
+        .expect("written");
+    let loaded = Sources {
+        file: Some(file.clone()),
+        env: env(&[
+            ("CHORUS_PORT", "2"),
+            ("PORT", "9"),
+            ("SESSION_PREFIX", "bare"),
+            ("HOME", "/h"),
+        ]),
+        flags: vec![("port".into(), "3".into())],
+    }
+    .load()
+    .expect("settings");
+    let (config, origins) = (loaded.config, loaded.origins);
+    assert_eq!((config.port, &origins["port"]), (3, &Origin::Flag("port".into())));
+    assert_eq!((config.host.as_str(), &origins["host"]), ("localhost", &Origin::File(file)));
+    assert_eq!(config.session_prefix, "bare");
+    assert_eq!(origins["session_prefix"], Origin::Environment("SESSION_PREFIX".into()));
+    assert_eq!(origins["editor"], Origin::Default);
+    assert_eq!(config.data_dir, std::path::Path::new("/h/.local/share/chorus"));
+}
+
+#[test]
+fn our_name_beats_the_bare_one() {
+    let env = env(&[("CHORUS_POLL_INTERVAL", "2.5"), ("POLL_INTERVAL", "1.0")]);
+    let loaded = Sources { env, ..Sources::default() }.load().expect("settings");
+    assert!((loaded.config.poll_interval - 2.5).abs() < f64::EPSILON);
+}
+
+#[test]
+fn lists_and_tables_come_from_text() {
+    let env = env(&[
+        ("DOCUMENT_PATTERNS", "*.md, a/**/*.md"),
+        ("STATUS_PATTERNS", r#"{ waiting = ["Allow\\?"] }"#),
+    ]);
+    let config = Sources { env, ..Sources::default() }.load().expect("settings").config;
+    assert_eq!(config.document_patterns, ["*.md", "a/**/*.md"]);
+    assert_eq!(config.status_patterns["waiting"], ["Allow\\?"]);
+}
+
+#[test]
+fn what_cannot_be_used_is_named_with_its_origin() {
+    for (name, value, says) in [
+        ("PORT", "eighty", "$PORT"),
+        ("CHORUS_HOST", "0.0.0.0", "loopback"),
+        ("CHORUS_POLL_INTERVAL", "0", "0.1"),
+        ("CHORUS_SESSION_PREFIX", "a b", "session_prefix"),
+        ("CHORUS_DATABASE_URL", "mysql://x", "sqlite"),
+        ("CHORUS_LOGIN_SHELL", "perhaps", "true or false"),
+    ] {
+        let error =
+            Sources { env: env(&[(name, value)]), ..Sources::default() }.load().expect_err(name);
+        assert!(error.to_string().contains(says), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_foreign_database_url_is_left_alone() {
+    let env = env(&[("DATABASE_URL", "postgres://elsewhere/app")]);
+    let loaded = Sources { env, ..Sources::default() }.load().expect("settings");
+    assert_eq!(loaded.config.database_url, "");
+    assert!(loaded.warnings.iter().any(|w| w.contains("CHORUS_DATABASE_URL")));
+}
+
+#[test]
+fn an_unknown_key_in_the_file_is_an_error() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("chorus.toml");
+    std::fs::write(&file, "prot = 1\n").expect("written");
+    let error = Sources { file: Some(file), ..Sources::default() }.load().expect_err("a typo");
+    assert!(error.to_string().contains("prot"), "{error}");
+}

@@ -1,0 +1,213 @@
+//! The engine: the one place where the state of live sessions changes.
+//!
+//! Every change is a job: a closure that looks at the [`Live`] state, changes it, and notes what
+//! is to be written ([`Unit`]). Jobs run one after another; those that wait while a commit is
+//! under way form the next group and share its commit. A caller hears back when its change is
+//! durable, never before; listeners hear of it after that; and what follows outside of the
+//! database (answering a hook, waking a courier) happens last.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use super::live::Live;
+use crate::bus::Hub;
+use crate::domain::event::{EventKind, NewEvent};
+use crate::domain::ids::{PermissionId, SessionId};
+use crate::domain::permission::Decision;
+use crate::domain::time::Timestamp;
+use crate::store::{Db, StoreError, Write};
+
+/// Jobs that may wait. Callers beyond that wait to be let in, which is the back-pressure.
+const QUEUE: usize = 4_096;
+/// Jobs that share one commit at most.
+const GROUP: usize = 512;
+
+/// What a job leaves behind besides the changed state.
+pub struct Unit {
+    /// The time at which the group runs.
+    pub now: Timestamp,
+    writes: Vec<Write>,
+    touched: BTreeSet<SessionId>,
+    effects: Vec<Effect>,
+}
+
+/// What happens outside of the database once the change is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Answer the hook that waits for this request.
+    Answer(PermissionId, Decision),
+    /// Let the waiting hook go without an answer: the question is settled.
+    Release(PermissionId),
+    /// The session may be able to take its next prompt, or a prompt's delivery was settled.
+    WakeCourier(SessionId),
+    /// The session's process, conversation or transcript changed: watch accordingly.
+    Rewatch(SessionId),
+}
+
+impl Unit {
+    /// Notes a row to write.
+    pub fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// Notes an event of a session.
+    pub fn event(
+        &mut self,
+        kind: EventKind,
+        session: SessionId,
+        at: Timestamp,
+        data: &serde_json::Value,
+    ) {
+        self.writes.push(Write::Event(NewEvent::new(kind, session, at, data)));
+    }
+
+    /// Notes that a session's row has changed. However often that is within a group, it is written
+    /// once.
+    pub fn touch(&mut self, session: SessionId) {
+        self.touched.insert(session);
+    }
+
+    /// Notes what is to happen after the commit.
+    pub fn then(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+}
+
+/// The store did not take the change. Nothing has changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store did not take the change: {0}")]
+pub struct Refused(pub String);
+
+/// Hears back about a job: whether it was committed.
+type Ack = Box<dyn FnOnce(Result<(), Refused>) + Send>;
+type Job = Box<dyn FnOnce(&mut Live, &mut Unit) -> Ack + Send>;
+
+/// A handle on the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Engine {
+    /// Starts the engine. It ends, with everything committed, when all its handles are gone.
+    pub fn start(
+        db: Db,
+        live: Live,
+        hub: Arc<Hub>,
+        clock: fn() -> Timestamp,
+        effects: impl Fn(Effect) + Send + 'static,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let run = Runner { db, live, hub, clock, effects, queue }.run();
+        (Self { jobs }, tokio::spawn(run))
+    }
+
+    /// Runs a job and waits until what it changed is durable. A job that returns an error must
+    /// have changed nothing.
+    pub async fn run<T, E>(
+        &self,
+        job: impl FnOnce(&mut Live, &mut Unit) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Refused> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |live, unit| {
+            let result = job(live, unit);
+            Box::new(move |committed| {
+                // The caller may have gone; the change stands all the same.
+                let _ = tell.send(match (result, committed) {
+                    (Ok(value), Ok(())) => Ok(value),
+                    (Ok(_), Err(refused)) => Err(E::from(refused)),
+                    (Err(e), _) => Err(e),
+                });
+            })
+        });
+        let stopped = || E::from(Refused("Chorus is shutting down".into()));
+        self.jobs.send(job).await.map_err(|_| stopped())?;
+        told.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Looks at the live state.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Live) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        self.run(move |live, _| Ok::<_, Refused>(look(live))).await
+    }
+}
+
+struct Runner<F> {
+    db: Db,
+    live: Live,
+    hub: Arc<Hub>,
+    clock: fn() -> Timestamp,
+    effects: F,
+    queue: mpsc::Receiver<Job>,
+}
+
+impl<F: Fn(Effect)> Runner<F> {
+    async fn run(mut self) {
+        let mut jobs = Vec::with_capacity(GROUP);
+        while self.queue.recv_many(&mut jobs, GROUP).await > 0 {
+            self.group(&mut jobs).await;
+        }
+    }
+
+    async fn group(&mut self, jobs: &mut Vec<Job>) {
+        let mut unit = Unit {
+            now: (self.clock)(),
+            writes: Vec::new(),
+            touched: BTreeSet::new(),
+            effects: Vec::new(),
+        };
+        let acks: Vec<Ack> = jobs.drain(..).map(|job| job(&mut self.live, &mut unit)).collect();
+        let committed = self.commit(&mut unit).await;
+        match &committed {
+            Ok(()) => unit.effects.drain(..).for_each(|e| (self.effects)(e)),
+            Err(refused) => {
+                error!(error = %refused, "a group of changes was not committed");
+                self.reload().await;
+            }
+        }
+        for ack in acks {
+            ack(committed.clone());
+        }
+    }
+
+    async fn commit(&mut self, unit: &mut Unit) -> Result<(), Refused> {
+        let mut writes = std::mem::take(&mut unit.writes);
+        for id in std::mem::take(&mut unit.touched) {
+            if let Some(session) = self.live.session_mut(id) {
+                session.updated_at = unit.now;
+                writes.push(Write::SaveSession(Box::new(session.clone())));
+            }
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            let mut tx = self.db.begin().await?;
+            let events = tx.apply(writes).await?;
+            tx.commit().await?;
+            Ok::<_, StoreError>(events)
+        };
+        let events = write.await.map_err(|e| Refused(e.to_string()))?;
+        self.hub.publish(&events);
+        Ok(())
+    }
+
+    /// After a failed commit, memory is ahead of the store: go back to what the store knows.
+    async fn reload(&mut self) {
+        match Live::load(&self.db).await {
+            Ok(live) => self.live = live,
+            Err(e) => {
+                warn!(error = %e, "the live state could not be read again; trying at the next change")
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The live state: everything about sessions that is asked for often, in memory.
+//!
+//! Only the engine changes it, and only together with the store, so that it is at any time what
+//! the store would give after a restart.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::domain::ids::{MessageId, PermissionId, ProjectId, SessionId};
+use crate::domain::permission::{Decision, PermissionRequest, SessionRule};
+use crate::domain::project::Project;
+use crate::domain::session::{Session, SessionName};
+use crate::store::messages::Outgoing;
+use crate::store::{Db, StoreError, messages, permissions, projects, sessions};
+
+/// Ended sessions that stay in memory for their last hooks.
+const ENDED: usize = 256;
+/// `Idempotency-Key`s that are remembered; older ones are found in the store.
+const KEYS: usize = 4_096;
+
+/// A permission request that is not settled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// The request, its input exact.
+    pub request: PermissionRequest,
+    /// The decision, once made.
+    pub decision: Option<Decision>,
+}
+
+/// The live state.
+#[derive(Default)]
+pub struct Live {
+    projects: BTreeMap<ProjectId, Project>,
+    sessions: HashMap<SessionId, Session>,
+    ended: VecDeque<SessionId>,
+    /// Requests that are not settled.
+    pub open: BTreeMap<PermissionId, Open>,
+    rules: HashMap<SessionId, Vec<SessionRule>>,
+    queues: HashMap<SessionId, VecDeque<Outgoing>>,
+    keys: VecDeque<((SessionId, String), MessageId)>,
+}
+
+impl Live {
+    /// Reads it from the store.
+    pub async fn load(db: &Db) -> Result<Self, StoreError> {
+        let mut live = Self::default();
+        for project in projects::list(db).await? {
+            live.projects.insert(project.id, project);
+        }
+        for session in sessions::live(db).await? {
+            live.sessions.insert(session.id, session);
+        }
+        for (request, decision) in permissions::open(db).await? {
+            live.open.insert(request.id, Open { request, decision });
+        }
+        for (session, rule) in permissions::session_rules(db).await? {
+            live.rules.entry(session).or_default().push(rule);
+        }
+        for message in messages::under_way(db).await? {
+            live.queues.entry(message.message.session_id).or_default().push_back(message);
+        }
+        Ok(live)
+    }
+
+    // --- projects ---
+
+    /// All projects.
+    pub fn projects(&self) -> impl Iterator<Item = &Project> {
+        self.projects.values()
+    }
+
+    /// One project.
+    pub fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.get(&id)
+    }
+
+    /// Adds or changes one.
+    pub fn put_project(&mut self, project: Project) {
+        self.projects.insert(project.id, project);
+    }
+
+    /// Removes one.
+    pub fn remove_project(&mut self, id: ProjectId) {
+        self.projects.remove(&id);
+    }
+
+    // --- sessions ---
+
+    /// All sessions in memory: the live ones and those that ended lately.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
+    /// One session.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// One session, to change it. The caller notes it in its unit.
+    pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// Whether a live session has this name.
+    pub fn is_taken(&self, name: &SessionName) -> bool {
+        self.sessions.values().any(|s| s.is_live() && s.name == *name)
+    }
+
+    /// The name itself, or the first free one with a number after it.
+    pub fn free_name(&self, wanted: &SessionName) -> SessionName {
+        if !self.is_taken(wanted) {
+            return wanted.clone();
+        }
+        (2u32..)
+            .map(|n| wanted.numbered(n))
+            .find(|name| !self.is_taken(name))
+            .unwrap_or_else(|| wanted.clone())
+    }
+
+    /// Takes a session into memory: a new one, or one that ended long ago and is heard of again.
+    /// What is here already stays, as it may be newer.
+    pub fn admit(&mut self, session: Session) {
+        self.sessions.entry(session.id).or_insert(session);
+    }
+
+    /// Notes that a session has ended, and forgets the longest ended ones.
+    pub fn retire(&mut self, id: SessionId) {
+        self.ended.retain(|other| *other != id);
+        self.ended.push_back(id);
+        while self.ended.len() > ENDED {
+            let Some(oldest) = self.ended.pop_front() else { break };
+            if self.sessions.get(&oldest).is_some_and(|s| !s.is_live()) {
+                self.sessions.remove(&oldest);
+                self.rules.remove(&oldest);
+                self.queues.remove(&oldest);
+            }
+        }
+    }
+
+    // --- permissions ---
+
+    /// What was allowed for a session.
+    pub fn rules(&self, session: SessionId) -> &[SessionRule] {
+        self.rules.get(&session).map_or(&[], Vec::as_slice)
+    }
+
+    /// Allows something for a session. Tells whether that was new.
+    pub fn add_rule(&mut self, session: SessionId, rule: SessionRule) -> bool {
+        let rules = self.rules.entry(session).or_default();
+        let new = !rules.contains(&rule);
+        if new {
+            rules.push(rule);
+        }
+        new
+    }
+
+    // --- prompts to send ---
+
+    /// A session's prompts that are queued or under way, oldest first.
+    pub fn queue(&self, session: SessionId) -> impl Iterator<Item = &Outgoing> {
+        self.queues.get(&session).into_iter().flatten()
+    }
+
+    /// The same, to change it.
+    pub fn queue_mut(&mut self, session: SessionId) -> &mut VecDeque<Outgoing> {
+        self.queues.entry(session).or_default()
+    }
+
+    /// The message that an earlier request with this `Idempotency-Key` made.
+    pub fn seen_key(&self, session: SessionId, key: &str) -> Option<MessageId> {
+        self.keys.iter().find(|((s, k), _)| *s == session && k == key).map(|(_, m)| *m)
+    }
+
+    /// Remembers an `Idempotency-Key`.
+    pub fn remember_key(&mut self, session: SessionId, key: String, message: MessageId) {
+        if self.keys.len() == KEYS {
+            self.keys.pop_front();
+        }
+        self.keys.push_back(((session, key), message));
+    }
+}

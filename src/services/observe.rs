@@ -1,0 +1,398 @@
+//! Taking in what the sources tell: the one way by which hooks, transcripts, state files, the
+//! process table and people's decisions become state, rows and events.
+
+use serde_json::json;
+
+use super::engine::{Effect, Unit};
+use super::live::{Live, Open};
+use crate::domain::event::{self, EventKind, NewEvent};
+use crate::domain::ids::{ConversationId, MessageId, PermissionId, SessionId, Stamp};
+use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::observation::{Fact, Observation};
+use crate::domain::permission::{
+    self, DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
+};
+use crate::domain::prompt;
+use crate::domain::record::{Record, Utterance};
+use crate::domain::reducer::{Change, reduce};
+use crate::domain::scrub::scrub_json;
+use crate::domain::session::{ClaudeStatus, SessionState, Source};
+use crate::domain::time::Timestamp;
+use crate::store::{SettledPermission, Write};
+
+/// What one source tells of one session at once.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The session.
+    pub session: SessionId,
+    /// Who tells.
+    pub source: Source,
+    /// Which of the session's processes it speaks of, if it says so.
+    pub generation: Option<u32>,
+    /// Which conversation it speaks of.
+    pub conversation: Option<ConversationId>,
+    /// Where that conversation's transcript is.
+    pub transcript_path: Option<String>,
+    /// The facts, each with its time by the source's clock.
+    pub facts: Vec<(Timestamp, Fact)>,
+    /// What is for the record, scrubbed.
+    pub records: Vec<Record>,
+    /// The request that a `PermissionAsked` among the facts is about.
+    pub asks: Option<Box<PermissionRequest>>,
+    /// A hook that is kept as it came: its delivery, and what it said.
+    pub raw: Option<(Stamp, serde_json::Value)>,
+    /// The transcript has been read up to this offset of this file.
+    pub read_to: Option<(u64, String)>,
+}
+
+impl Report {
+    /// A report of nothing yet.
+    pub fn new(session: SessionId, source: Source) -> Self {
+        Self {
+            session,
+            source,
+            generation: None,
+            conversation: None,
+            transcript_path: None,
+            facts: Vec::new(),
+            records: Vec::new(),
+            asks: None,
+            raw: None,
+            read_to: None,
+        }
+    }
+
+    /// A report of a single fact.
+    pub fn fact(session: SessionId, source: Source, at: Timestamp, fact: Fact) -> Self {
+        Self { facts: vec![(at, fact)], ..Self::new(session, source) }
+    }
+}
+
+/// The session is not in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownSession;
+
+/// Takes in a report: moves the state, and notes the rows, events and effects that follow.
+pub fn observe(live: &mut Live, unit: &mut Unit, report: Report) -> Result<(), UnknownSession> {
+    let before = live.session(report.session).ok_or(UnknownSession)?.state.clone();
+    let mut intake = Intake { live, unit, id: report.session, delivered: None };
+    intake.take(report);
+    intake.close(&before);
+    Ok(())
+}
+
+struct Intake<'a> {
+    live: &'a mut Live,
+    unit: &'a mut Unit,
+    id: SessionId,
+    /// The prompt that this report confirmed.
+    delivered: Option<MessageId>,
+}
+
+impl Intake<'_> {
+    fn take(&mut self, report: Report) {
+        let Report { source, generation, conversation, asks, facts, records, raw, .. } = report;
+        let observation = |at, fact| Observation {
+            at,
+            source,
+            generation,
+            conversation: conversation.clone(),
+            fact,
+        };
+        let asked = asks.as_ref().map(|r| (r.id, r.requested_at));
+        if let Some(request) = asks {
+            // A hook of an older process asks for nobody any more.
+            let stale = generation.is_some_and(|g| g != self.state().generation);
+            if !stale && !self.live.open.contains_key(&request.id) {
+                self.remember(*request);
+            }
+        }
+        for (at, fact) in facts {
+            self.reduce(&observation(at, fact));
+        }
+        if let Some((id, at)) = asked {
+            self.apply_rules(id, at);
+        }
+        // The transcript confirms a prompt as well as its hook, which may have been lost.
+        if source == Source::Transcript {
+            for record in &records {
+                if let Record::Said(u) = record
+                    && u.direction == Direction::User
+                {
+                    let digest = prompt::digest(&u.text);
+                    if self.state().sending.as_ref().is_some_and(|s| s.digest == digest) {
+                        self.reduce(&observation(
+                            u.at,
+                            Fact::PromptSubmitted { digest, automatic: false },
+                        ));
+                        self.claim_utterance(conversation.as_ref(), u);
+                    }
+                }
+            }
+        }
+        for record in records {
+            self.record(source, conversation.as_ref(), record);
+        }
+        if let (Some(id), Some(path)) = (&conversation, report.transcript_path) {
+            self.unit.write(Write::LocateTranscript { id: id.clone(), path });
+            self.unit.then(Effect::Rewatch(self.id));
+        }
+        if let (Some(id), Some((offset, file))) = (conversation, report.read_to) {
+            self.unit.write(Write::TranscriptRead { id, offset, file });
+        }
+        if let Some((stamp, data)) = raw {
+            let mut event = NewEvent::new(EventKind::Hook, self.id, self.unit.now, &data);
+            event.dedupe_key = Some(stamp.to_string());
+            self.unit.write(Write::Event(event));
+        }
+    }
+
+    fn state(&self) -> &SessionState {
+        // Checked by `observe`; nothing in between removes a session.
+        &self.live.session(self.id).expect("the session is in memory").state
+    }
+
+    fn reduce(&mut self, o: &Observation) {
+        let now = self.unit.now;
+        let Some(session) = self.live.session_mut(self.id) else { return };
+        for change in reduce(&mut session.state, o, now) {
+            self.change(change, o);
+        }
+    }
+
+    // --- the record ---
+
+    fn record(&mut self, source: Source, conversation: Option<&ConversationId>, record: Record) {
+        let session = self.id;
+        match (record, conversation) {
+            (Record::Tool(call), _) => self.unit.write(Write::Tool {
+                session,
+                conversation: conversation.cloned(),
+                call: Box::new(call),
+            }),
+            (Record::Said(u), Some(id)) => {
+                if u.direction == Direction::User && self.delivered.is_some() {
+                    self.claim_utterance(Some(id), &u);
+                    return;
+                }
+                let source = match (u.direction, source) {
+                    (Direction::User, _) => MessageSource::Terminal,
+                    _ => MessageSource::Hook,
+                };
+                self.unit.write(Write::Say {
+                    session,
+                    conversation: id.clone(),
+                    source,
+                    utterance: u,
+                });
+            }
+            (Record::Usage { message_id, model, usage }, Some(id)) => {
+                self.unit.write(Write::Usage {
+                    session,
+                    conversation: id.clone(),
+                    message_id,
+                    model,
+                    usage,
+                })
+            }
+            // Without its conversation an utterance has no identity: the transcript will tell it.
+            (Record::Said(_) | Record::Usage { .. }, None) => {}
+        }
+    }
+
+    /// A prompt that was just confirmed and the utterance that Claude Code made of it are one row.
+    fn claim_utterance(&mut self, conversation: Option<&ConversationId>, u: &Utterance) {
+        if let (Some(message), Some(conversation)) = (self.delivered.take(), conversation) {
+            self.unit.write(Write::ClaimUtterance {
+                message,
+                conversation: conversation.clone(),
+                key: u.key.clone(),
+                at: u.at,
+            });
+        }
+    }
+
+    // --- what follows from a change ---
+
+    fn change(&mut self, change: Change, o: &Observation) {
+        let at = o.at;
+        match change {
+            Change::Status { old, new } => {
+                let data = json!({
+                    "session_id": self.id, "name": self.name(), "old_status": old, "new_status": new, "at": at,
+                });
+                self.unit.event(EventKind::SessionStatus, self.id, at, &data);
+            }
+            Change::Activity { old, new } => self.activity(old, new, at),
+            Change::ConversationStarted(id) => {
+                self.unit.write(Write::StartConversation {
+                    id,
+                    session: self.id,
+                    transcript: None,
+                    at,
+                });
+                self.unit.then(Effect::Rewatch(self.id));
+            }
+            Change::ConversationEnded { id, reason } => {
+                self.unit.write(Write::EndConversation { id, reason, at });
+            }
+            Change::Permission { id, status, decided } => {
+                let decision = match &o.fact {
+                    Fact::PermissionDecided { decision, .. } => Some(decision.clone()),
+                    _ => None,
+                };
+                self.permission(id, status, decided, decision, at);
+            }
+            Change::RequestMatched { id, tool_use } => {
+                if let Some(open) = self.live.open.get_mut(&id) {
+                    open.request.tool_use_id = Some(tool_use.clone());
+                }
+                self.unit.write(Write::MatchPermission { request: id, call: tool_use });
+            }
+            Change::Delivered(message) => {
+                self.delivered = Some(message);
+                self.deliver(message, Delivery::Delivered, None);
+            }
+            Change::Undelivered { message, error } => {
+                self.deliver(message, Delivery::Undelivered, Some(error));
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        self.live.session(self.id).map(|s| s.name.to_string()).unwrap_or_default()
+    }
+
+    fn activity(&mut self, old: ClaudeStatus, new: ClaudeStatus, at: Timestamp) {
+        let state = self.state();
+        let prompt = self
+            .live
+            .open
+            .values()
+            .find(|p| p.request.session_id == self.id && p.decision.is_none())
+            .map(|p| p.request.summary.as_str());
+        let data = json!({
+            "session_id": self.id,
+            "name": self.name(),
+            "task_id": null,
+            "old": old,
+            "new": new,
+            "detail": state.detail,
+            "evidence": state.evidence,
+            "unsure": state.unsure,
+            "permission_prompt": prompt,
+            "restarts": state.generation.saturating_sub(1),
+            "at": at,
+        });
+        self.unit.event(EventKind::ClaudeStatus, self.id, at, &data);
+        if old != new {
+            self.unit.then(Effect::WakeCourier(self.id));
+        }
+    }
+
+    fn deliver(&mut self, message: MessageId, status: Delivery, error: Option<String>) {
+        let queue = self.live.queue_mut(self.id);
+        if let Some(i) = queue.iter().position(|m| m.message.id == message)
+            && let Some(mut sent) = queue.remove(i)
+        {
+            sent.message.delivery_status = Some(status);
+            sent.message.delivery_error.clone_from(&error);
+            self.unit.write(Write::Event(event::message(&sent.message)));
+        }
+        self.unit.write(Write::Deliver { message, status, error });
+        self.unit.then(Effect::WakeCourier(self.id));
+    }
+
+    // --- permission requests ---
+
+    /// Puts a new request into memory and store.
+    fn remember(&mut self, request: PermissionRequest) {
+        self.unit.write(Write::AddPermission(Box::new(request.clone())));
+        self.permission_event(EventKind::PermissionRequest, &request);
+        self.live.open.insert(request.id, Open { request, decision: None });
+    }
+
+    /// Decides a new request by what was allowed for the session.
+    fn apply_rules(&mut self, id: PermissionId, at: Timestamp) {
+        let Some(open) = self.live.open.get(&id) else { return };
+        let (tool, input) = (&open.request.tool, &open.request.input);
+        if self.live.rules(self.id).iter().any(|rule| rule.covers(tool, input)) {
+            let decision = Decision::allow();
+            let fact = Fact::PermissionDecided { id, decision, by: DecidedBy::Rule };
+            self.reduce(&Observation {
+                at,
+                source: Source::Chorus,
+                generation: None,
+                conversation: None,
+                fact,
+            });
+        }
+    }
+
+    fn permission(
+        &mut self,
+        id: PermissionId,
+        status: PermissionStatus,
+        decided: Option<(Option<Verdict>, DecidedBy)>,
+        decision: Option<Decision>,
+        at: Timestamp,
+    ) {
+        let Some(open) = self.live.open.get_mut(&id) else { return };
+        let request = &mut open.request;
+        request.status = status;
+        request.updated_at = at;
+        if let Some((verdict, by)) = decided {
+            request.verdict = verdict;
+            request.decided_by = Some(by);
+            request.decided_at = Some(at);
+        }
+        if let Some(decision) = decision {
+            request.message.clone_from(&decision.message);
+            open.decision = Some(decision.clone());
+            self.unit.then(Effect::Answer(id, decision));
+        }
+        if !status.is_open() {
+            // Nobody needs the exact input any more.
+            scrub_json(&mut request.input);
+            self.unit.then(Effect::Release(id));
+        }
+        let interrupts = open.decision.as_ref().is_some_and(|d| d.interrupt);
+        let request = request.clone();
+        self.permission_event(EventKind::PermissionResolved, &request);
+        if !status.is_open() {
+            self.live.open.remove(&id);
+        }
+        self.unit.write(Write::SavePermission(Box::new(SettledPermission { request, interrupts })));
+    }
+
+    /// The log of events is kept, so what it holds is scrubbed; the exact input is at the request.
+    fn permission_event(&mut self, kind: EventKind, request: &PermissionRequest) {
+        let mut shown = request.clone();
+        scrub_json(&mut shown.input);
+        shown.summary = permission::summarise(&shown.tool, &shown.input);
+        shown.session_rule = None;
+        let mut data = json!(shown);
+        data["session_name"] = json!(self.name());
+        self.unit.event(kind, self.id, request.updated_at, &data);
+    }
+
+    // --- at the end ---
+
+    fn close(&mut self, before: &SessionState) {
+        let Some(session) = self.live.session(self.id) else { return };
+        let after = &session.state;
+        if before == after {
+            return;
+        }
+        let watch = |s: &SessionState| (s.process, s.conversation.clone());
+        let rewatch = watch(before) != watch(after);
+        let ended = !session.is_live() && before.claude_status != ClaudeStatus::Stopped;
+        self.unit.touch(self.id);
+        if rewatch {
+            self.unit.then(Effect::Rewatch(self.id));
+        }
+        if ended {
+            self.live.retire(self.id);
+        }
+    }
+}

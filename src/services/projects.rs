@@ -1,0 +1,126 @@
+//! Projects: root folders that Chorus serves.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::{App, clock};
+use crate::domain::ids::ProjectId;
+use crate::domain::project::Project;
+use crate::store::{Write, projects};
+
+/// Lists all projects by name.
+pub async fn list(app: &App) -> Result<Vec<Project>, Error> {
+    Ok(projects::list(&app.db).await?)
+}
+
+/// Finds a project.
+pub async fn get(app: &App, id: ProjectId) -> Result<Project, Error> {
+    let project = app.engine.read(move |live| live.project(id).cloned()).await?;
+    project.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: ProjectId) -> Error {
+    Error::NotFound { what: "project", name: id.to_string() }
+}
+
+/// Adds a project, or finds the one that has this folder. Tells whether it was added.
+pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project, bool), Error> {
+    let root = folder("root", Path::new(root))?;
+    let wanted = match name {
+        Some(name) => Some(check_name(name)?),
+        None => None,
+    };
+    let fallback = root.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
+    let root = root.to_string_lossy().into_owned();
+    app.engine
+        .run(move |live, unit| {
+            if let Some(there) = live.projects().find(|p| p.root == root) {
+                return Ok((there.clone(), false));
+            }
+            let taken = |name: &str| live.projects().any(|p| p.name == name);
+            let name = match wanted {
+                Some(name) if taken(&name) => {
+                    return Err(Error::conflict(format!("another project is called {name:?}; choose another name")));
+                }
+                Some(name) => name,
+                None if taken(&fallback) => {
+                    let free = (2..).map(|n| format!("{fallback}-{n}")).find(|n| !taken(n));
+                    free.unwrap_or(fallback)
+                }
+                None => fallback,
+            };
+            let now = unit.now;
+            let project = Project { id: ProjectId::new(), name, root, created_at: now, updated_at: now };
+            live.put_project(project.clone());
+            unit.write(Write::AddProject(project.clone()));
+            Ok((project, true))
+        })
+        .await
+}
+
+/// Renames a project.
+pub async fn rename(app: &App, id: ProjectId, name: String) -> Result<Project, Error> {
+    let name = check_name(name)?;
+    app.engine
+        .run(move |live, unit| {
+            if live.projects().any(|p| p.name == name && p.id != id) {
+                return Err(Error::conflict(format!("another project is called {name:?}; choose another name")));
+            }
+            let mut project = live.project(id).cloned().ok_or_else(|| unknown(id))?;
+            project.name = name;
+            project.updated_at = unit.now;
+            live.put_project(project.clone());
+            unit.write(Write::SaveProject(project.clone()));
+            Ok(project)
+        })
+        .await
+}
+
+/// Removes a project that no session belongs to.
+pub async fn remove(app: &App, id: ProjectId) -> Result<(), Error> {
+    get(app, id).await?;
+    let used = projects::sessions_of(&app.db, id).await?;
+    app.engine
+        .run(move |live, unit| {
+            // A session may have been created since the count: the live state knows it.
+            if used > 0 || live.sessions().any(|s| s.project_id == id) {
+                return Err(Error::conflict("the project has sessions, whose record would be lost with it"));
+            }
+            live.remove_project(id);
+            unit.write(Write::DeleteProject(id));
+            Ok(())
+        })
+        .await
+}
+
+fn check_name(name: String) -> Result<String, Error> {
+    let trimmed = name.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > 100 || trimmed.chars().any(char::is_control) {
+        return Err(Error::invalid("name", "expected 1 to 100 printable characters"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// Checks that a path is a folder, and resolves its symbolic links.
+pub fn folder(field: &str, path: &Path) -> Result<PathBuf, Error> {
+    if !path.is_absolute() {
+        return Err(Error::invalid(field, "expected an absolute path"));
+    }
+    let real = path.canonicalize().map_err(|e| Error::invalid(field, format!("{}: {e}", path.display())))?;
+    if !real.is_dir() {
+        return Err(Error::invalid(field, format!("{} is not a folder", real.display())));
+    }
+    if real.to_str().is_none() {
+        return Err(Error::invalid(field, "its name is not valid UTF-8"));
+    }
+    Ok(real)
+}
+
+/// Checks that a path is a folder inside a project, symbolic links resolved.
+pub fn inside(project: &Project, field: &str, path: &str) -> Result<PathBuf, Error> {
+    let real = folder(field, Path::new(path))?;
+    if !real.starts_with(&project.root) {
+        return Err(Error::invalid(field, format!("{} is not inside the project's folder {}", real.display(), project.root)));
+    }
+    Ok(real)
+}
