@@ -20,7 +20,7 @@ use crate::answer::{Message, fresh_id, turn_for};
 use crate::ask::Ask;
 use crate::events::events;
 use crate::failures::Failures;
-use crate::playback;
+use crate::playback::{self, End};
 use crate::record::{Kind, Recorded, Records, Request, lock};
 use crate::script::{Script, Turn};
 
@@ -168,14 +168,18 @@ async fn answer(ask: &Ask, turn: Turn, fails: bool) -> Response {
         return error_answer(status, turn.error_type, turn.error_message, turn.retry_after);
     }
     let pause = Duration::from_millis(turn.chunk_ms);
-    let cut = turn.cut;
+    let end = match (turn.broken, turn.cut) {
+        (true, _) => End::Broken,
+        (false, true) => End::Cut,
+        (false, false) => End::Whole,
+    };
     let message = Message::new(ask, turn);
     if !ask.stream() {
         return Json(message).into_response();
     }
     let headers =
         [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, playback::body(events(message), pause, cut)).into_response()
+    (headers, playback::body(events(message), pause, end)).into_response()
 }
 
 /// An error as the API words it.

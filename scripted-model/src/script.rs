@@ -136,9 +136,13 @@ pub struct Turn {
     pub retry_after: Option<f64>,
     /// Read the request and never answer, until the client leaves.
     pub hang: bool,
-    /// Drop the connection in the middle of the stream. A request that does not stream is
-    /// answered whole.
+    /// End the stream in its middle, as a server does that gives up: the CLI sees an answer
+    /// without its end and asks again. A request that does not stream is answered whole.
     pub cut: bool,
+    /// Break the connection in the middle of the stream: the CLI sees a network error, and
+    /// newer ones retry the stream itself, up to their limit. A request that does not stream
+    /// is answered whole.
+    pub broken: bool,
     /// Token counts that replace or join the estimated ones (`input_tokens`,
     /// `output_tokens`, `cache_read_input_tokens`, ...).
     pub usage: Map<String, Value>,
@@ -163,6 +167,7 @@ impl Default for Turn {
             retry_after: None,
             hang: false,
             cut: false,
+            broken: false,
             usage: Map::new(),
             repeat: NonZeroU32::MIN,
         }

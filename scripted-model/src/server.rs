@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::{self, Runtime};
+use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::http::{Shared, router};
@@ -83,20 +84,18 @@ impl ScriptedModel {
                 format!("{} is not a loopback address", options.addr.ip()),
             ));
         }
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = listen(&runtime, options.addr)?;
-        let addr = listener.local_addr()?;
         let shared = Arc::new(Shared::new(script, options.log));
-        let (stop, stopping) = oneshot::channel::<()>();
-        let (ended, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
+        let (bound, binding) = mpsc::sync_channel(1);
+        let (stop, stopping) = oneshot::channel();
+        let (ended, stopped) = oneshot::channel();
         thread::Builder::new().name("scripted-model".to_owned()).spawn(move || {
-            run(&runtime, listener, served, stopping);
-            // Ends all connections, whatever they wait for.
-            drop(runtime);
+            run(options.addr, served, &bound, stopping);
             // Nobody waits when the owner was simply dropped.
             let _ = ended.send(());
         })?;
+        // Binding is the first thing the thread does, and it does not wait for anything.
+        let addr = binding.recv().map_err(io::Error::other)??;
         Ok(Self { addr, shared, stop, stopped })
     }
 
@@ -141,8 +140,43 @@ impl ScriptedModel {
     }
 }
 
-fn listen(runtime: &Runtime, addr: SocketAddr) -> io::Result<TcpListener> {
-    let _inside = runtime.enter();
+/// Serves until the other end of `stopping` is dropped; first of all tells `bound` the address
+/// it listens on, or why there is none.
+///
+/// The runtime lives and ends in here, on the server's own thread: tokio forbids dropping one
+/// where the caller may be async itself. Its end closes all connections, whatever they wait for.
+fn run(
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    bound: &SyncSender<io::Result<SocketAddr>>,
+    stopping: oneshot::Receiver<()>,
+) {
+    let mut builder = runtime::Builder::new_current_thread();
+    // The only blocking work is the log, whose lines are written one after another anyway.
+    let runtime = match builder.max_blocking_threads(1).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(bound, Err(error)),
+    };
+    runtime.block_on(async {
+        let listener = match listen(addr) {
+            Ok(listener) => listener,
+            Err(error) => return tell(bound, Err(error)),
+        };
+        tell(bound, listener.local_addr());
+        tokio::select! {
+            () = serve(listener, shared) => {}
+            _ = stopping => {}
+        }
+    });
+}
+
+fn tell(bound: &SyncSender<io::Result<SocketAddr>>, result: io::Result<SocketAddr>) {
+    // The other end waits for exactly this, so it is there.
+    let _ = bound.send(result);
+}
+
+/// Must be called within a runtime.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A server can take the port its predecessor has just left.
     socket.set_reuseaddr(true)?;
@@ -150,25 +184,12 @@ fn listen(runtime: &Runtime, addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until the other end of `stopping` is dropped.
-fn run(
-    runtime: &Runtime,
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    stopping: oneshot::Receiver<()>,
-) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let listener = listener.tap_io(|connection| {
         // Small paced pieces must leave at once; where that cannot be set they are just late.
         let _ = connection.set_nodelay(true);
     });
-    runtime.block_on(async {
-        tokio::select! {
-            result = async { axum::serve(listener, router(shared)).await } => {
-                if let Err(error) = result {
-                    eprintln!("scripted-model: {error}");
-                }
-            }
-            _ = stopping => {}
-        }
-    });
+    if let Err(error) = axum::serve(listener, router(shared)).await {
+        eprintln!("scripted-model: {error}");
+    }
 }

@@ -145,6 +145,9 @@ fn check_turn(turn: &Turn) -> Result<(), String> {
             }
         }
     }
+    if turn.cut && turn.broken {
+        return Err("`cut` and `broken` are two different ends".to_owned());
+    }
     if turn.retry_after.is_some_and(|seconds| seconds < 0.0) {
         return Err("`retry_after` is negative".to_owned());
     }
@@ -194,6 +197,7 @@ mod tests {
         assert!(error(r#"{"scenarios":{"a b":[]}}"#).contains("`a b`"));
         assert!(error(r#"{"scenario":{}}"#).contains("unknown field `scenario`"));
         assert!(error(r#"[{"status": 200}]"#).contains("200"));
+        assert!(error(r#"[{"cut": true, "broken": true}]"#).contains("`broken`"));
         assert!(error(r#"[{"repeat": 0}]"#).contains("nonzero"));
         assert!(error("7").contains("list of turns"));
     }

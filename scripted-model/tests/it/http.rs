@@ -121,15 +121,18 @@ async fn delays_and_pauses_are_kept() {
 }
 
 #[tokio::test]
-async fn a_cut_stream_ends_in_the_middle_and_a_whole_answer_does_not() {
+async fn a_stream_ends_early_with_or_without_its_connection() {
     let model = started();
-    let cut = ask(&model, &conversation("scenario:cut", 0, true)).await;
-    assert_eq!(cut.status, 200);
-    assert!(!cut.complete);
-    assert_eq!(cut.events().len(), 3);
-    assert_eq!(cut.streamed_text(), "This stream is cut in th");
-    let whole = ask(&model, &conversation("scenario:cut", 0, false)).await;
-    assert!(whole.json()["content"][0]["text"].as_str().unwrap().ends_with("its end."));
+    for (scenario, complete) in [("cut", true), ("brokenstream", false)] {
+        let prompt = format!("scenario:{scenario}");
+        let early = ask(&model, &conversation(&prompt, 0, true)).await;
+        assert_eq!((early.status, early.complete), (200, complete), "{scenario}");
+        assert_eq!(early.events().len(), 3, "{scenario}");
+        assert_eq!(early.streamed_text().len(), 24, "{scenario}");
+        let whole = ask(&model, &conversation(&prompt, 0, false)).await;
+        let text = whole.json()["content"][0]["text"].to_string();
+        assert!(text.contains("before its end."), "{text}");
+    }
 }
 
 #[tokio::test]
