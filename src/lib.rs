@@ -7,13 +7,16 @@
 //! domain ← store, bus, tmux, claude, process ← services ← api, web ← server, cli
 //! ```
 
+pub mod api;
 pub mod bus;
 pub mod claude;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod process;
+pub mod server;
 pub mod services;
 pub mod spool;
 pub mod store;
 pub mod tmux;
+pub mod web;

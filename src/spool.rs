@@ -21,6 +21,8 @@ pub struct Meta {
     pub at: Timestamp,
     /// The session, as its environment named it.
     pub session: String,
+    /// The session's hook token, which the server checks as it would have on delivery.
+    pub token: String,
     /// Which of the session's processes ran it.
     pub generation: Option<u32>,
     /// The event, as Claude Code named it.
@@ -58,6 +60,7 @@ mod tests {
             stamp: Stamp::new(),
             at: Timestamp(1_795_195_234_543),
             session: "s".into(),
+            token: "t".into(),
             generation: Some(2),
             event: "Stop".into(),
         };

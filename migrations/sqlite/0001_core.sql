@@ -19,7 +19,6 @@ CREATE TABLE sessions (
     launch          TEXT NOT NULL,
     metadata        TEXT NOT NULL,
     claude_version  TEXT,
-    hook_token_hash TEXT NOT NULL,
     -- `state` holds the reducer's whole state; the columns after it repeat what lists filter by.
     state           TEXT NOT NULL,
     status          TEXT NOT NULL,
@@ -57,6 +56,7 @@ CREATE TABLE session_messages (
     -- What is still to be sent, exactly; cleared once it arrived.
     outgoing         TEXT,
     raw              BIGINT NOT NULL DEFAULT 0,
+    clear_draft      BIGINT NOT NULL DEFAULT 0,
     delivery_status  TEXT,
     delivery_error   TEXT,
     agent_id         TEXT,

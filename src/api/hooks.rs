@@ -46,7 +46,7 @@ pub async fn receive(
     };
     match ingest::take(&app, delivery).await? {
         Taken::Done => Ok(StatusCode::NO_CONTENT.into_response()),
-        Taken::Asked(waiting) => match waiting.answer().await {
+        Taken::Asked(waiting) => match waiting.answer().await? {
             Some(answer) => {
                 let json = [(header::CONTENT_TYPE, "application/json")];
                 Ok((json, answer.to_string()).into_response())

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -67,22 +67,22 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         )
 }
 
-/// The API, with the checks around it.
-pub fn router(app: Arc<App>) -> Router {
+/// The API's routes.
+pub fn router() -> Router<Arc<App>> {
     let (router, doc) = routes().split_for_parts();
-    let doc: &'static str = Box::leak(doc.to_json().unwrap_or_default().into_boxed_str());
-    let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
-    Router::new()
-        .merge(router)
-        .route("/api/openapi.json", get(move || async move { (json, doc) }))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /api/openapi.json lists what there is") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method does not go with this path; see /api/openapi.json")
-        })
-        .layer(axum::middleware::from_fn_with_state(app.clone(), auth::guard))
-        // Probes and scrapers come from anywhere on this machine and learn nothing.
-        .merge(operations::router())
-        .with_state(app)
+    let doc = bytes::Bytes::from(doc.to_json().unwrap_or_default());
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    router.route("/api/openapi.json", get(move || async move { (json, doc) }))
+}
+
+/// What is answered where there is nothing.
+pub async fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /api/openapi.json lists what there is")
+}
+
+/// What is answered where there is something, but not for this method.
+pub async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method does not go with this path; see /api/openapi.json")
 }
 
 /// The OpenAPI description, as served at `/api/openapi.json`.

@@ -72,6 +72,7 @@ impl From<Error> for Problem {
             Error::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, text),
             Error::Invalid { field, problem } => Self::field(field, problem),
             Error::Conflict { .. } => Self::new(StatusCode::CONFLICT, text),
+            Error::Unauthorised(_) => Self::new(StatusCode::UNAUTHORIZED, text),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, text),
             Error::Unavailable { .. } => {
                 // Logged here, where it is handled; the caller hears the same words.

@@ -26,7 +26,6 @@ const PAYLOAD_LIMIT: u64 = 32 * 1024 * 1024;
 
 struct Delivery {
     meta: spool::Meta,
-    token: String,
     socket: String,
     payload: Vec<u8>,
 }
@@ -55,11 +54,11 @@ pub fn main(event: &str) {
         stamp: Stamp::new(),
         at: clock::now(),
         session,
+        token: var("CHORUS_HOOK_TOKEN").unwrap_or_default(),
         generation: var("CHORUS_GENERATION").and_then(|g| g.parse().ok()),
         event: event.to_owned(),
     };
-    let delivery =
-        Delivery { meta, token: var("CHORUS_HOOK_TOKEN").unwrap_or_default(), socket, payload };
+    let delivery = Delivery { meta, socket, payload };
     if event.eq_ignore_ascii_case("PermissionRequest") {
         delivery.hold();
     } else if let Answer::Away = delivery.post(PATIENCE, false)
@@ -115,7 +114,7 @@ impl Delivery {
              X-Chorus-Session: {}\r\nX-Chorus-Stamp: {}\r\nX-Chorus-At: {}\r\n",
             meta.event,
             self.payload.len(),
-            self.token,
+            meta.token,
             meta.session,
             meta.stamp,
             meta.at.0,

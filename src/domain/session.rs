@@ -318,8 +318,6 @@ pub struct Session {
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// What `claude --version` said at the last launch.
     pub claude_version: Option<String>,
-    /// SHA-256, in hex, of the token that its hooks show.
-    pub hook_token_hash: String,
     /// Its state.
     pub state: SessionState,
     /// A person removed it: lists leave it out.
@@ -395,6 +393,11 @@ impl SessionName {
             name.push_str(word);
         }
         Self::new(&name).ok()
+    }
+
+    /// The name for a session about which nothing is known yet.
+    pub fn fallback() -> Self {
+        Self("session".to_owned())
     }
 
     /// The name with a number after it, for when it is taken.

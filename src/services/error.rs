@@ -29,6 +29,9 @@ pub enum Error {
         /// Why, and what to do instead.
         problem: String,
     },
+    /// Whoever asks is not who they must be.
+    #[error("{0}")]
+    Unauthorised(String),
     /// Whoever asks may not.
     #[error("{0}")]
     Forbidden(String),

@@ -1,6 +1,28 @@
 //! Use cases: what Chorus does, put together from the store and the outside world.
 
+mod app;
 pub mod clock;
+pub mod couriers;
 pub mod engine;
+pub mod error;
+pub mod held;
+pub mod ingest;
+pub mod launch;
 pub mod live;
 pub mod observe;
+pub mod permissions;
+pub mod projects;
+pub mod recover;
+pub mod sessions;
+pub mod terminal;
+pub mod watch;
+
+pub use app::App;
+
+/// Takes in a report that nobody waits for. A failure is logged here: the sweep looks again.
+async fn tell(app: &App, report: observe::Report) {
+    let session = report.session;
+    if let Err(e) = ingest::observed(app, report).await {
+        tracing::warn!(error = %e, %session, "an observation of {session} was not recorded");
+    }
+}

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, session_id, conversation_id, direction, content, source, outgoing, raw, ",
+            "SELECT id, session_id, conversation_id, direction, content, source, outgoing, raw, clear_draft, ",
             "delivery_status, delivery_error, agent_id, timestamp FROM session_messages ",
             $rest
         )
@@ -22,8 +22,8 @@ const BY_ID: &str = select!("WHERE id = $1");
 const BY_IDEMPOTENCY_KEY: &str = select!("WHERE session_id = $1 AND idempotency_key = $2");
 const UNDER_WAY: &str = select!("WHERE delivery_status IN ('queued', 'sending') ORDER BY id");
 const INSERT: &str = "INSERT INTO session_messages (id, session_id, conversation_id, direction, \
-     content, source, outgoing, raw, delivery_status, agent_id, idempotency_key, timestamp) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+     content, source, outgoing, raw, clear_draft, delivery_status, agent_id, idempotency_key, \
+     timestamp) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const SAY: &str = "INSERT INTO session_messages (id, session_id, conversation_id, utterance_key, \
      direction, content, source, agent_id, timestamp) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
@@ -50,6 +50,8 @@ pub struct Outgoing {
     pub text: Option<String>,
     /// To be sent as a command of Claude Code's.
     pub raw: bool,
+    /// Clear somebody's draft first.
+    pub force: bool,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -62,6 +64,7 @@ struct Row {
     source: String,
     outgoing: Option<String>,
     raw: i64,
+    clear_draft: i64,
     delivery_status: Option<String>,
     delivery_error: Option<String>,
     agent_id: Option<String>,
@@ -85,7 +88,7 @@ impl Row {
             agent_id: self.agent_id,
             timestamp: Timestamp(self.timestamp),
         };
-        Ok(Outgoing { message, text: self.outgoing, raw: self.raw != 0 })
+        Ok(Outgoing { message, text: self.outgoing, raw: self.raw != 0, force: self.clear_draft != 0 })
     }
 }
 
@@ -135,7 +138,7 @@ pub(super) async fn insert(tx: &mut Tx, o: &Outgoing, idempotency_key: Option<&s
         .bind(m.id.to_string()).bind(m.session_id.to_string())
         .bind(m.conversation_id.as_ref().map(|c| c.0.as_str()))
         .bind(m.direction.as_str()).bind(&m.content).bind(m.source.as_str())
-        .bind(&o.text).bind(i64::from(o.raw))
+        .bind(&o.text).bind(i64::from(o.raw)).bind(i64::from(o.force))
         .bind(m.delivery_status.map(Delivery::as_str))
         .bind(&m.agent_id).bind(idempotency_key).bind(m.timestamp.0)
         .execute(c).await?);

@@ -9,7 +9,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, name, tmux_session, runtime, workspace_path, launch, metadata, ",
-            "claude_version, hook_token_hash, state, hidden, created_at, updated_at FROM sessions ",
+            "claude_version, state, hidden, created_at, updated_at FROM sessions ",
             $rest
         )
     };
@@ -27,12 +27,12 @@ const LIST: &str = select!(
      ORDER BY updated_at DESC, id DESC LIMIT $6"
 );
 const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, runtime, \
-     workspace_path, launch, metadata, claude_version, hook_token_hash, state, status, \
+     workspace_path, launch, metadata, claude_version, state, status, \
      claude_status, live, hidden, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 const SAVE: &str = "UPDATE sessions SET launch = $2, metadata = $3, claude_version = $4, \
-     hook_token_hash = $5, state = $6, status = $7, claude_status = $8, live = $9, hidden = $10, \
-     updated_at = $11 WHERE id = $1";
+     state = $5, status = $6, claude_status = $7, live = $8, hidden = $9, updated_at = $10 \
+     WHERE id = $1";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[LIVE, BY_ID, BY_NAME, LIST, INSERT, SAVE];
@@ -48,7 +48,6 @@ struct Row {
     launch: String,
     metadata: String,
     claude_version: Option<String>,
-    hook_token_hash: String,
     state: String,
     hidden: i64,
     created_at: i64,
@@ -71,7 +70,6 @@ impl Row {
             launch: json("sessions.launch", &self.launch)?,
             metadata: json("sessions.metadata", &self.metadata)?,
             claude_version: self.claude_version,
-            hook_token_hash: self.hook_token_hash,
             state: json::<SessionState>("sessions.state", &self.state)?,
             hidden: self.hidden != 0,
             created_at: Timestamp(self.created_at),
@@ -132,8 +130,7 @@ pub(super) async fn insert(tx: &mut Tx, s: &Session) -> Result<()> {
     on!(write tx, c => sqlx::query(INSERT)
         .bind(s.id.to_string()).bind(s.project_id.to_string()).bind(s.name.as_str())
         .bind(&s.tmux_session).bind(s.runtime.as_str()).bind(&s.workspace_path)
-        .bind(to_json(&s.launch)).bind(to_json(&s.metadata)).bind(&s.claude_version)
-        .bind(&s.hook_token_hash).bind(to_json(&s.state))
+        .bind(to_json(&s.launch)).bind(to_json(&s.metadata)).bind(&s.claude_version).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
         .bind(i64::from(s.is_live())).bind(i64::from(s.hidden))
         .bind(s.created_at.0).bind(s.updated_at.0)
@@ -144,7 +141,7 @@ pub(super) async fn insert(tx: &mut Tx, s: &Session) -> Result<()> {
 pub(super) async fn save(tx: &mut Tx, s: &Session) -> Result<()> {
     on!(write tx, c => sqlx::query(SAVE)
         .bind(s.id.to_string()).bind(to_json(&s.launch)).bind(to_json(&s.metadata))
-        .bind(&s.claude_version).bind(&s.hook_token_hash).bind(to_json(&s.state))
+        .bind(&s.claude_version).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
         .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
         .execute(c).await?);

@@ -1,0 +1,219 @@
+//! `chorus serve`: listeners, lifecycle, and who else is there.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use axum::Router;
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::api::auth::{NoDelay, Peer};
+use crate::config::{DataDir, Loaded, Origin};
+use crate::services::{App, projects, recover};
+use crate::store::Db;
+use crate::{api, web};
+
+/// How many ports after the usual one are tried.
+const PORTS: u16 = 100;
+/// How long running requests may take to end at a shutdown.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Where a running server is: the content of `server.json` in its data folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Its process.
+    pub pid: u32,
+    /// Its address for browsers.
+    pub url: String,
+    /// Its Unix socket.
+    pub socket: PathBuf,
+    /// Its version.
+    pub version: String,
+}
+
+impl Running {
+    /// Reads where the server of a data folder is, if one was started there.
+    pub fn find(data: &DataDir) -> Option<Self> {
+        serde_json::from_slice(&fs::read(file(data)).ok()?).ok()
+    }
+}
+
+fn file(data: &DataDir) -> PathBuf {
+    data.0.join("server.json")
+}
+
+/// Runs the server until it is told to stop.
+pub async fn run(loaded: Loaded) -> Result<()> {
+    let Loaded { config, origins, warnings } = loaded;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let data = DataDir(config.data_dir.clone());
+    make_folders(&data)?;
+    let _lock = lock(&data)?;
+    let file_name = match config.database_url.as_str() {
+        "" => data.database(),
+        url => PathBuf::from(url.trim_start_matches("sqlite:").trim_start_matches("//")),
+    };
+    let db = Db::open_sqlite(&file_name, config.synchronous).await?;
+    let secret = secret(&data)?;
+    let program = std::env::current_exe().context("this program's own path")?;
+    let fixed_port = origins.get("port").is_some_and(|o| *o != Origin::Default);
+    let tcp = bind(&config.host, config.port, fixed_port).await?;
+    let address = tcp.local_addr()?;
+    let unix = bind_unix(&data.socket())?;
+    let app = App::start(config, db, secret, program).await?;
+    let running = Running {
+        pid: std::process::id(),
+        url: format!("http://{address}"),
+        socket: data.socket(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    announce(&data, &running)?;
+    tracing::info!(url = %running.url, data = %data.0.display(), "Chorus {} serves {}", running.version, running.url);
+    let router = router(app.clone());
+    let background = app.clone();
+    app.tasks.spawn(async move {
+        if let Err(e) = projects::default(&background).await {
+            tracing::warn!(error = %e, "there is no default project");
+        }
+        recover::run(&background).await;
+    });
+    serve(&app, router, tcp, unix).await?;
+    let _ = fs::remove_file(file(&data));
+    let _ = fs::remove_file(data.socket());
+    tracing::info!("Chorus has stopped; the sessions run on");
+    Ok(())
+}
+
+/// All routes, with the checks around them.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(api::router())
+        .merge(web::router())
+        .fallback(api::nothing_here)
+        .method_not_allowed_fallback(api::wrong_method)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), api::auth::guard))
+        // Probes come from anywhere on this machine and learn nothing.
+        .merge(api::operations::router())
+        .with_state(app)
+}
+
+async fn serve(app: &Arc<App>, router: Router, tcp: TcpListener, unix: UnixListener) -> Result<()> {
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let stop = || {
+        let shutdown = app.shutdown.clone();
+        async move { shutdown.cancelled().await }
+    };
+    let tcp = axum::serve(NoDelay(tcp), service.clone()).with_graceful_shutdown(stop());
+    let unix = axum::serve(unix, service).with_graceful_shutdown(stop());
+    let mut both = tokio::spawn(async move { tokio::try_join!(tcp.into_future(), unix.into_future()) });
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        ended = &mut both => { ended??; }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    app.shutdown.cancel();
+    app.tasks.close();
+    let quiet = async {
+        let _ = both.await;
+        app.tasks.wait().await;
+    };
+    if timeout(GRACE, quiet).await.is_err() {
+        tracing::debug!("some requests were cut off");
+    }
+    app.db.close().await;
+    Ok(())
+}
+
+fn make_folders(data: &DataDir) -> Result<()> {
+    for dir in [data.0.clone(), data.spool(), data.launches()] {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    // Terminals, prompts and tokens are in there.
+    fs::set_permissions(&data.0, fs::Permissions::from_mode(0o700))?;
+    if let Some(dir) = data.socket().parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    // Plans of launches that never happened hold secrets.
+    for entry in fs::read_dir(data.launches())?.flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
+    Ok(())
+}
+
+/// Keeps every other server off this data folder. The kernel lets go when this process ends.
+fn lock(data: &DataDir) -> Result<File> {
+    let path = data.lock();
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => match Running::find(data) {
+            Some(other) => bail!(
+                "a server is running already on {}: pid {}, {}. Use that one, or choose another --data-dir",
+                data.0.display(), other.pid, other.url
+            ),
+            None => bail!("another server is just starting on {}", data.0.display()),
+        },
+        Err(fs::TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// The secret that hook tokens are derived from.
+fn secret(data: &DataDir) -> Result<[u8; 32]> {
+    let path = data.0.join("secret");
+    if let Ok(bytes) = fs::read(&path)
+        && let Ok(secret) = bytes.try_into()
+    {
+        return Ok(secret);
+    }
+    let mut secret = [0; 32];
+    secret[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    secret[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    write_whole(&path, &secret)?;
+    Ok(secret)
+}
+
+/// Writes a file of ours in one step, for this user only.
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(content)?;
+    fs::rename(part, path)
+}
+
+fn announce(data: &DataDir, running: &Running) -> Result<()> {
+    write_whole(&file(data), &serde_json::to_vec_pretty(running)?)?;
+    Ok(())
+}
+
+async fn bind(host: &str, port: u16, fixed: bool) -> Result<TcpListener> {
+    let ip: IpAddr = if host == "localhost" { [127, 0, 0, 1].into() } else { host.parse()? };
+    let last = if fixed || port == 0 { port } else { port.saturating_add(PORTS) };
+    for port in port..=last {
+        match TcpListener::bind(SocketAddr::new(ip, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && port < last => {}
+            Err(e) => return Err(e).with_context(|| format!("cannot listen on {host}:{port}; choose another --port")),
+        }
+    }
+    bail!("no free port from {port} to {last}; choose one with --port")
+}
+
+/// Listens on the Unix socket. The lock is ours, so a socket that is there is a dead server's.
+fn bind_unix(path: &Path) -> Result<UnixListener> {
+    let _ = fs::remove_file(path);
+    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

@@ -1,0 +1,213 @@
+//! Everything that the use cases share.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::clock;
+use super::couriers::Couriers;
+use super::engine::{Effect, Engine, Refused};
+use super::error::Error;
+use super::held::Held;
+use super::live::Live;
+use super::watch::Watcher;
+use crate::bus::Hub;
+use crate::claude::paths;
+use crate::config::{Config, DataDir};
+use crate::domain::ids::{ProjectId, SessionId};
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::store::{Db, StoreError, events};
+use crate::tmux::{PaneId, Tmux, TmuxEvent};
+
+/// Everything that the use cases share.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The data folder.
+    pub data: DataDir,
+    /// The store, for reading. Writing is the engine's.
+    pub db: Db,
+    /// Where state changes.
+    pub engine: Engine,
+    /// Where events come out.
+    pub hub: Arc<Hub>,
+    /// Hooks that wait for decisions.
+    pub held: Held,
+    /// Prompts on their way.
+    pub couriers: Couriers,
+    /// Files and processes that are watched.
+    pub watcher: Watcher,
+    /// Starts of Claude that may run at the same time.
+    pub starts: Semaphore,
+    /// Cancelled when the server is to stop.
+    pub shutdown: CancellationToken,
+    /// Background work that a shutdown waits for.
+    pub tasks: TaskTracker,
+    /// When the server was started.
+    pub started_at: Timestamp,
+    /// This program, to be named in hooks. Absolute.
+    pub program: PathBuf,
+    /// The project for whoever names none.
+    pub default_project: OnceCell<ProjectId>,
+    /// Sessions made by requests with an `Idempotency-Key`.
+    pub idempotent: Idempotent,
+    /// tmux sessions with our prefix that no session of ours explains.
+    pub orphans: Mutex<Vec<String>>,
+    secret: [u8; 32],
+    tmux: OnceCell<Tmux>,
+    panes: Mutex<HashMap<SessionId, PaneId>>,
+    /// The environment of a login shell, taken once.
+    pub(super) login_env: OnceCell<HashMap<String, String>>,
+}
+
+impl App {
+    /// Reads the live state and starts the engine. Nothing outside is touched yet:
+    /// [`super::recover::run`] does that.
+    pub async fn start(config: Config, db: Db, secret: [u8; 32], program: PathBuf) -> Result<Arc<Self>, StoreError> {
+        let live = Live::load(&db).await?;
+        let hub = Arc::new(Hub::new(events::last_id(&db).await?));
+        let held = Held::default();
+        let couriers = Couriers::default();
+        let (watcher, orders) = Watcher::new();
+        let effects = {
+            let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
+            move |effect| match effect {
+                Effect::Answer(id, decision) => {
+                    held.tell(id, Some(decision));
+                }
+                Effect::Release(id) => {
+                    held.tell(id, None);
+                }
+                Effect::WakeCourier(session) => couriers.wake(session),
+                Effect::Rewatch(session) => watcher.look(session),
+            }
+        };
+        let (engine, _) = Engine::start(db.clone(), live, hub.clone(), clock::now, effects);
+        let app = Arc::new(Self {
+            data: DataDir(config.data_dir.clone()),
+            starts: Semaphore::new(config.starts_at_once),
+            config,
+            db,
+            engine,
+            hub,
+            held,
+            couriers,
+            watcher,
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            started_at: clock::now(),
+            program,
+            default_project: OnceCell::new(),
+            idempotent: Idempotent::default(),
+            orphans: Mutex::default(),
+            secret,
+            tmux: OnceCell::new(),
+            panes: Mutex::default(),
+            login_env: OnceCell::new(),
+        });
+        super::couriers::start(&app);
+        super::watch::start(&app, orders);
+        Ok(app)
+    }
+
+    /// The tmux server, started when it is needed first.
+    pub async fn tmux(self: &Arc<Self>) -> Result<&Tmux, Error> {
+        let start = || async {
+            let mut config = crate::tmux::Config::new(self.data.tmux_socket());
+            config.binary.clone_from(&self.config.tmux);
+            let (tmux, events) = Tmux::start(config).await?;
+            let app = self.clone();
+            self.tasks.spawn(async move { app.follow_tmux(events).await });
+            Ok::<_, crate::tmux::TmuxError>(tmux)
+        };
+        let tmux = self.tmux.get_or_try_init(start).await;
+        tmux.map_err(|e| Error::Unavailable { problem: e.to_string() })
+    }
+
+    async fn follow_tmux(&self, mut events: mpsc::Receiver<TmuxEvent>) {
+        loop {
+            let event = tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                event = events.recv() => event,
+            };
+            match event {
+                None => return,
+                Some(TmuxEvent::Disconnected { reason }) => {
+                    tracing::warn!(%reason, "the connection to tmux is lost; it is made again");
+                    self.watcher.sweep();
+                }
+                Some(TmuxEvent::Connected { .. } | TmuxEvent::SessionsChanged) => self.watcher.sweep(),
+                // The process itself tells when it ends, and sooner.
+                Some(TmuxEvent::PaneChanged(_)) => {}
+            }
+        }
+    }
+
+    /// The pane that a session runs in.
+    pub fn pane(&self, session: SessionId) -> Option<PaneId> {
+        self.panes.lock().unwrap_or_else(PoisonError::into_inner).get(&session).copied()
+    }
+
+    /// Notes the pane that a session runs in, or that it has none.
+    pub fn set_pane(&self, session: SessionId, pane: Option<PaneId>) {
+        let mut panes = self.panes.lock().unwrap_or_else(PoisonError::into_inner);
+        match pane {
+            Some(pane) => panes.insert(session, pane),
+            None => panes.remove(&session),
+        };
+    }
+
+    /// The process ids of all Claudes that run in sessions of ours.
+    pub async fn claude_pids(&self) -> Result<HashSet<u32>, Refused> {
+        let pids = |live: &Live| live.sessions().filter_map(|s| s.state.process).map(|p| p.pid).collect();
+        self.engine.read(pids).await
+    }
+
+    /// Where the Claude Code of a session keeps its files.
+    pub async fn claude_config_dir(&self, session: &Session) -> PathBuf {
+        if let Some(dir) = &session.launch.claude_config_dir {
+            return PathBuf::from(dir);
+        }
+        let env = super::launch::environment(self).await;
+        let get = |name: &str| session.launch.env.get(name).or_else(|| env.get(name)).map(PathBuf::from);
+        paths::config_dir(get("CLAUDE_CONFIG_DIR").as_deref(), &get("HOME").unwrap_or_default())
+    }
+
+    /// The token that a session's hooks show: derived, so that none is stored anywhere.
+    pub fn hook_token(&self, session: SessionId) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(session.0.as_bytes());
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// The last sessions made by requests with an `Idempotency-Key`.
+#[derive(Default)]
+pub struct Idempotent(Mutex<VecDeque<(String, SessionId)>>);
+
+impl Idempotent {
+    /// Keys that are remembered.
+    const KEPT: usize = 1_000;
+
+    /// The session that this key made.
+    pub fn get(&self, key: &str) -> Option<SessionId> {
+        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().find(|(k, _)| k == key).map(|(_, id)| *id)
+    }
+
+    /// Remembers what a key made.
+    pub fn put(&self, key: String, session: SessionId) {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() == Self::KEPT {
+            made.pop_front();
+        }
+        made.push_back((key, session));
+    }
+}

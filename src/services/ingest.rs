@@ -1,0 +1,324 @@
+//! Taking in hooks: from Claude Code over the socket, and from the spool.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use serde_json::Value;
+
+use super::error::Error;
+use super::held::Place;
+use super::observe::{Report, observe};
+use super::{App, clock};
+use crate::claude::hooks::{self, HookEvent, HookReport};
+use crate::domain::ids::{PermissionId, SessionId, Stamp};
+use crate::domain::observation::Fact;
+use crate::domain::permission::{
+    Decision, PermissionRequest, PermissionStatus, SessionRule, Verdict, summarise,
+};
+use crate::domain::record::Record;
+use crate::domain::scrub::{scrub, scrub_json};
+use crate::domain::session::Source;
+use crate::domain::time::Timestamp;
+use crate::spool;
+use crate::store::permissions;
+
+/// Files of the spool that are taken in one go.
+const SPOOL_BATCH: usize = 2_000;
+
+/// A hook as it came in.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The session it says it belongs to.
+    pub session: Option<SessionId>,
+    /// The token it shows.
+    pub token: Option<String>,
+    /// The delivery's id.
+    pub stamp: Stamp,
+    /// When the hook ran.
+    pub at: Timestamp,
+    /// Which of the session's processes ran it.
+    pub generation: Option<u32>,
+    /// It may have been delivered before.
+    pub again: bool,
+    /// The event, by any of its names.
+    pub event: String,
+    /// The payload as Claude Code wrote it.
+    pub payload: Bytes,
+}
+
+/// A hook was taken in.
+pub enum Taken {
+    /// It is durable, and there is nothing to tell Claude.
+    Done,
+    /// It asks for a permission, durably.
+    Asked(Waiting),
+}
+
+/// A hook that waits for a decision. If it is dropped before, the hook has left.
+pub struct Waiting {
+    app: Arc<App>,
+    session: SessionId,
+    request: PermissionId,
+    tool: String,
+    input: Value,
+    generation: Option<u32>,
+    place: Place,
+    answered: bool,
+}
+
+impl Waiting {
+    /// Waits for the decision, in Claude Code's words. `None` if there is nothing to tell.
+    ///
+    /// # Errors
+    /// If the server stops: the hook comes again to the next one.
+    pub async fn answer(mut self) -> Result<Option<Value>, Error> {
+        let decision = tokio::select! {
+            () = self.app.shutdown.cancelled() => {
+                self.answered = true;
+                return Err(Error::Unavailable { problem: "Chorus is shutting down".into() });
+            }
+            decision = self.place.told() => decision,
+        };
+        self.answered = true;
+        let Some(decision) = decision else { return Ok(None) };
+        let answer = hooks::answer(&self.tool, &self.input, &claude_answer(decision));
+        self.report(Fact::AnswerDelivered { id: self.request });
+        Ok(Some(answer))
+    }
+
+    fn report(&self, fact: Fact) {
+        let mut report = Report::fact(self.session, Source::Hook, clock::now(), fact);
+        report.generation = self.generation;
+        let app = self.app.clone();
+        self.app.tasks.spawn(async move { super::tell(&app, report).await });
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.report(Fact::HookGone { id: self.request });
+        }
+    }
+}
+
+fn claude_answer(decision: Decision) -> hooks::Answer {
+    match decision.verdict {
+        Verdict::Allow => hooks::Answer::Allow { updated_input: None },
+        Verdict::Deny => hooks::Answer::Deny { message: decision.message, interrupt: decision.interrupt },
+    }
+}
+
+/// Takes in a hook.
+pub async fn take(app: &Arc<App>, delivery: Delivery) -> Result<Taken, Error> {
+    let event = HookEvent::parse(&delivery.event);
+    let mut told = hooks::parse(&event, &delivery.payload).map_err(|e| Error::invalid(e.field(), e.to_string()))?;
+    let session = identify(app, &delivery, &told).await?;
+    let asked = told.asks.take();
+    let mut report = report(session, &delivery, &event, told);
+    let Some(asked) = asked else {
+        observed(app, report).await?;
+        return Ok(Taken::Done);
+    };
+    // The delivery's id is the request's: a hook that comes again asks the same question.
+    let id = PermissionId(delivery.stamp.0);
+    if delivery.again
+        && let Some(known) = permissions::by_id(&app.db, id).await?
+        && !known.status.is_open()
+    {
+        return Ok(Taken::Done);
+    }
+    report.facts.push((
+        delivery.at,
+        Fact::PermissionAsked {
+            id,
+            tool: asked.tool.clone(),
+            input_digest: asked.input_digest,
+            agent_id: asked.agent_id,
+        },
+    ));
+    report.asks = Some(Box::new(PermissionRequest {
+        id,
+        session_id: session,
+        conversation_id: report.conversation.clone(),
+        summary: summarise(&asked.tool, &asked.input),
+        session_rule: SessionRule::of(&asked.tool, &asked.input).map(|r| r.describe()),
+        tool: asked.tool.clone(),
+        input: asked.input.clone(),
+        tool_use_id: None,
+        agent_type: asked.agent_type,
+        status: PermissionStatus::Pending,
+        verdict: None,
+        message: None,
+        decided_by: None,
+        requested_at: delivery.at,
+        decided_at: None,
+        updated_at: delivery.at,
+    }));
+    // The place is taken before the question is known: no decision can come too early.
+    let place = app.held.wait_for(id);
+    let decided = app
+        .engine
+        .run(move |live, unit| {
+            observe(live, unit, report)?;
+            Ok::<_, Error>(live.open.get(&id).map(|open| open.decision.clone()))
+        })
+        .await?;
+    let waiting = Waiting {
+        app: app.clone(),
+        session,
+        request: id,
+        tool: asked.tool,
+        input: asked.input,
+        generation: delivery.generation,
+        place,
+        answered: false,
+    };
+    match decided {
+        // A decision that was made while the hook was away.
+        Some(Some(decision)) => {
+            app.held.tell(id, Some(decision));
+        }
+        Some(None) => {}
+        // It is not open: of an older process, or settled in the same moment.
+        None => {
+            app.held.tell(id, None);
+        }
+    }
+    Ok(Taken::Asked(waiting))
+}
+
+fn report(session: SessionId, delivery: &Delivery, event: &HookEvent, told: HookReport) -> Report {
+    let mut records = told.records;
+    scrub_records(&mut records);
+    let raw = event.is_kept_raw().then(|| {
+        let mut payload: Value = serde_json::from_slice(&delivery.payload).unwrap_or_default();
+        scrub_json(&mut payload);
+        (delivery.stamp, serde_json::json!({ "session_id": session, "event": event.name(), "at": delivery.at, "payload": payload }))
+    });
+    // Where the transcript is: told at the beginning, and by nobody else as soon.
+    let starts = told.facts.iter().any(|f| matches!(f, Fact::ConversationStarted { .. }));
+    Report {
+        generation: delivery.generation,
+        conversation: told.conversation,
+        transcript_path: told.transcript_path.filter(|_| starts),
+        facts: told.facts.into_iter().map(|fact| (delivery.at, fact)).collect(),
+        records,
+        raw,
+        ..Report::new(session, Source::Hook)
+    }
+}
+
+/// Finds the session that a hook belongs to, and checks that it may speak for it.
+async fn identify(app: &App, delivery: &Delivery, told: &HookReport) -> Result<SessionId, Error> {
+    if let Some(id) = delivery.session {
+        let shown = delivery.token.as_deref().unwrap_or_default();
+        if shown != app.hook_token(id) {
+            return Err(Error::Unauthorised("this is not the session's hook token".into()));
+        }
+        load(app, id).await?;
+        return Ok(id);
+    }
+    let conversation = told.conversation.clone();
+    let named = conversation.as_ref().map(|c| c.0.clone()).unwrap_or_default();
+    let found = app
+        .engine
+        .read(move |live| {
+            live.sessions().find(|s| conversation.is_some() && s.state.conversation == conversation).map(|s| s.id)
+        })
+        .await?;
+    found.ok_or(Error::NotFound { what: "session with Claude Code's session_id", name: named })
+}
+
+/// Makes sure that a session is in memory.
+async fn load(app: &App, id: SessionId) -> Result<(), Error> {
+    if app.engine.read(move |live| live.session(id).is_some()).await? {
+        return Ok(());
+    }
+    let session = crate::store::sessions::by_id(&app.db, id).await?;
+    let session = session.ok_or_else(|| Error::no_session(&id.to_string()))?;
+    app.engine
+        .run(move |live, _| {
+            live.admit(session);
+            live.retire(id);
+            Ok::<_, Error>(())
+        })
+        .await
+}
+
+/// Takes in a report, durably.
+pub async fn observed(app: &App, report: Report) -> Result<(), Error> {
+    app.engine.run(move |live, unit| Ok(observe(live, unit, report)?)).await
+}
+
+/// Removes secrets from what is for the record.
+pub fn scrub_records(records: &mut [Record]) {
+    for record in records {
+        match record {
+            Record::Tool(call) => {
+                if let Some(input) = &mut call.input {
+                    scrub_json(input);
+                }
+                if let Some(result) = &mut call.result {
+                    *result = scrub(result).into_owned();
+                }
+            }
+            Record::Said(u) => u.text = scrub(&u.text).into_owned(),
+            Record::Usage { .. } => {}
+        }
+    }
+}
+
+/// Takes in what hooks left in the spool, oldest first. A file goes when it is durable in the
+/// store; taking one in twice does no harm.
+pub async fn drain_spool(app: &Arc<App>) {
+    loop {
+        let dir = app.data.spool();
+        let listed = tokio::task::spawn_blocking(move || oldest(dir)).await.unwrap_or_default();
+        let full = listed.len() == SPOOL_BATCH;
+        let mut kept = false;
+        for path in listed {
+            let Ok(bytes) = fs::read(&path) else { continue };
+            match spooled(&bytes) {
+                Some(delivery) => match take(app, delivery).await {
+                    Ok(_) => {}
+                    Err(Error::Unavailable { problem }) => {
+                        tracing::warn!(%problem, "the spool waits for the store");
+                        kept = true;
+                        break;
+                    }
+                    Err(e) => tracing::warn!(error = %e, path = %path.display(), "a spooled hook is of no use"),
+                },
+                None => tracing::warn!(path = %path.display(), "a file in the spool is no hook of ours"),
+            }
+            let _ = fs::remove_file(&path);
+        }
+        if !full || kept {
+            return;
+        }
+    }
+}
+
+fn oldest(dir: PathBuf) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
+    let mut files: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "hook")).collect();
+    files.sort();
+    files.truncate(SPOOL_BATCH);
+    files
+}
+
+fn spooled(bytes: &[u8]) -> Option<Delivery> {
+    let (meta, payload) = spool::Meta::decode(bytes)?;
+    Some(Delivery {
+        session: Some(meta.session.parse().ok()?),
+        token: Some(meta.token),
+        stamp: meta.stamp,
+        at: meta.at,
+        generation: meta.generation,
+        again: true,
+        event: meta.event,
+        payload: Bytes::copy_from_slice(payload),
+    })
+}

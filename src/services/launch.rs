@@ -1,0 +1,211 @@
+//! Starting Claude Code in a session's terminal.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use super::error::Error;
+use super::observe::Report;
+use super::{App, clock, terminal};
+use crate::claude::installation::{self, Installed};
+use crate::claude::launch::{self as claude_launch, Conversation};
+use crate::claude::profile::Profile;
+use crate::claude::{hooks, paths, screen};
+use crate::domain::ids::{ConversationId, SessionId};
+use crate::domain::observation::Fact;
+use crate::domain::session::{ClaudeStatus, Launch, Session, Source};
+use crate::process;
+use crate::tmux::{Capture, NewSession};
+
+/// How long a login shell may take to tell its environment.
+const LOGIN_SHELL: Duration = Duration::from_secs(5);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// In which session.
+    pub session: SessionId,
+    /// With which conversation.
+    pub conversation: ConversationId,
+    /// The conversation exists and is to go on.
+    pub resume: bool,
+    /// The first prompt.
+    pub prompt: Option<String>,
+}
+
+/// What `chorus exec` is told: read once, and removed. It keeps secrets and long prompts out of
+/// every command line but Claude's own, and out of tmux's limits.
+#[derive(Serialize, Deserialize)]
+pub struct Plan {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: HashMap<String, String>,
+}
+
+/// Finds the Claude Code program.
+pub async fn installed(app: &App) -> Result<Installed, Error> {
+    let env = environment(app).await;
+    let path = env.get("PATH").cloned().unwrap_or_default();
+    let found = installation::find(&app.config.claude, &path).await;
+    found.map_err(|e| Error::Unavailable { problem: e.to_string() })
+}
+
+/// Checks how Claude is to be launched.
+pub fn check(launch: &Launch) -> Result<(), Error> {
+    claude_launch::validate(launch).map_err(|e| Error::invalid(&format!("launch.{}", e.field()), e.to_string()))
+}
+
+/// Whether there is something to resume: a conversation without any prompt leaves no transcript.
+pub async fn resumable(app: &App, session: &Session, conversation: &ConversationId) -> bool {
+    let config = app.claude_config_dir(session).await;
+    let path = paths::transcript(&config, Path::new(&session.workspace_path), &conversation.0);
+    path.is_file()
+}
+
+/// Starts Claude Code in the session's terminal, and watches it start. The session's launch has
+/// begun already.
+pub async fn run(app: &Arc<App>, start: Start) -> Result<(), Error> {
+    let id = start.session;
+    match try_run(app, start).await {
+        Ok(()) => Ok(()),
+        Err(e) => {
+            let fact = Fact::LaunchFailed { error: e.to_string(), remedy: Some("`chorus doctor` checks what is needed".into()) };
+            super::tell(app, Report::fact(id, Source::Chorus, clock::now(), fact)).await;
+            Err(e)
+        }
+    }
+}
+
+async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
+    let unavailable = |problem: String| Error::Unavailable { problem };
+    let turn = app.starts.acquire().await.map_err(|e| unavailable(e.to_string()))?;
+    let session = super::sessions::by_id(app, start.session).await?;
+    let claude = installed(app).await?;
+    let plan = plan(app, &session, &claude, &start).await?;
+    let file = write_plan(app, &session, &plan).map_err(|e| unavailable(format!("the launch could not be prepared: {e}")))?;
+    let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.into()];
+    let tmux = app.tmux().await?;
+    let workspace = PathBuf::from(&session.workspace_path);
+    let there = tmux.list_panes().await.ok().and_then(|panes| panes.into_iter().find(|p| p.session == session.tmux_session));
+    let pane = match there {
+        Some(pane) => tmux.respawn_pane(pane.pane, &workspace, &[], &argv).await,
+        None => tmux.new_session(NewSession::new(session.tmux_session.clone(), workspace, argv)).await,
+    };
+    let pane = pane.map_err(|e| unavailable(e.to_string()))?;
+    app.set_pane(session.id, Some(pane.pane));
+    let generation = session.state.generation;
+    match process::identify(pane.pid) {
+        Some(process) => {
+            let mut report = Report::fact(session.id, Source::Chorus, clock::now(), Fact::Launched { process });
+            report.generation = Some(generation);
+            super::ingest::observed(app, report).await?;
+        }
+        None => super::recover::process_gone(app, session.id, generation).await,
+    }
+    let (app, id) = (app.clone(), session.id);
+    app.clone().tasks.spawn(async move { watch_start(&app, id, generation).await });
+    drop(turn);
+    Ok(())
+}
+
+async fn plan(app: &App, session: &Session, claude: &Installed, start: &Start) -> Result<Plan, Error> {
+    let profile = Profile::for_text(&claude.version);
+    if profile.untested {
+        tracing::warn!(version = %claude.version, "Claude Code {} is newer than any this Chorus was tested with", claude.version);
+    }
+    let settings = hooks::settings(&app.program, &session.launch, &profile);
+    let conversation = if start.resume { Conversation::Resume(&start.conversation) } else { Conversation::New(&start.conversation) };
+    let command = claude_launch::command(claude_launch::Request {
+        binary: &claude.path,
+        launch: &session.launch,
+        conversation,
+        name: session.name.as_str(),
+        settings: &settings,
+        prompt: start.prompt.as_deref(),
+        profile: &profile,
+    })
+    .map_err(|e| Error::invalid(&format!("launch.{}", e.field()), e.to_string()))?;
+    let mut env = environment(app).await.clone();
+    env.retain(|name, _| !command.is_removed(name));
+    env.extend(command.env.iter().map(|(k, v)| (k.clone(), v.clone())));
+    env.insert("TERM".into(), "tmux-256color".into());
+    let path = |p: PathBuf| p.to_string_lossy().into_owned();
+    env.insert("CHORUS_SESSION".into(), session.id.to_string());
+    env.insert("CHORUS_GENERATION".into(), session.state.generation.to_string());
+    env.insert("CHORUS_HOOK_TOKEN".into(), app.hook_token(session.id));
+    env.insert("CHORUS_SOCKET".into(), path(app.data.socket()));
+    env.insert("CHORUS_SPOOL".into(), path(app.data.spool()));
+    Ok(Plan { argv: command.argv, env })
+}
+
+fn write_plan(app: &App, session: &Session, plan: &Plan) -> std::io::Result<PathBuf> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = app.data.launches().join(format!("{}-{}.json", session.id, session.state.generation));
+    let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+    out.write_all(&serde_json::to_vec(plan)?)?;
+    Ok(file)
+}
+
+/// Looks at the screen while nothing confirms the start: a dialog may block it.
+async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::select! {
+            () = app.shutdown.cancelled() => return,
+            () = sleep(pause) => {}
+        }
+        let waits = |s: &Session| {
+            !s.state.started && s.state.generation == generation && s.state.claude_status != ClaudeStatus::Stopped
+        };
+        match app.engine.read(move |live| live.session(id).is_some_and(waits)).await {
+            Ok(true) => {}
+            _ => return,
+        }
+        if let Ok(text) = terminal::capture(app, id, Capture::default()).await
+            && let Some(dialog) = screen::blocking_dialog(&text)
+        {
+            let fact = Fact::StartBlocked { dialog: dialog.name.to_string(), remedy: dialog.remedy.to_string() };
+            let mut report = Report::fact(id, Source::Screen, clock::now(), fact);
+            report.generation = Some(generation);
+            super::tell(app, report).await;
+        }
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
+}
+
+/// The environment that Claude gets: a login shell's, over the server's own.
+pub async fn environment(app: &App) -> &HashMap<String, String> {
+    app.login_env
+        .get_or_init(|| async {
+            let mut env: HashMap<String, String> = std::env::vars().collect();
+            if app.config.login_shell
+                && let Some(shell) = env.get("SHELL").cloned()
+            {
+                match login_environment(&shell).await {
+                    Ok(login) => env.extend(login),
+                    Err(e) => tracing::warn!(error = %e, %shell, "the login shell did not tell its environment; the server's own is used"),
+                }
+            }
+            env
+        })
+        .await
+}
+
+async fn login_environment(shell: &str) -> std::io::Result<HashMap<String, String>> {
+    let mut command = Command::new(shell);
+    command.args(["-l", "-c", "env -0"]).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = timeout(LOGIN_SHELL, command.output()).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
+    // A shell that greets puts its words before the first name.
+    let name = |n: &str| n.lines().last().unwrap_or_default().to_owned();
+    Ok(pairs.map(|(n, v)| (name(n), v.to_owned())).filter(|(n, _)| !n.is_empty() && n != "_" && n != "SHLVL").collect())
+}

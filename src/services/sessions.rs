@@ -1,0 +1,344 @@
+//! Sessions: creating, finding, ending them, and what a person can do to one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::error::Error;
+use super::live::Live;
+use super::observe::{Report, observe};
+use super::{App, clock, launch, projects, terminal};
+use crate::claude::profile::Profile;
+use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
+use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::observation::Fact;
+use crate::domain::prompt::Prompt;
+use crate::domain::record::Message;
+use crate::domain::scrub::scrub;
+use crate::domain::session::{
+    ClaudeStatus, Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
+};
+use crate::process;
+use crate::store::messages::Outgoing;
+use crate::store::{Cursor, Page, Write, sessions};
+use crate::tmux::{Capture, Key};
+
+/// How long Claude may take to end before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A session as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct New {
+    /// Its name; made of the prompt if there is none.
+    pub name: Option<SessionName>,
+    /// The project; the default one if there is none.
+    pub project: Option<ProjectId>,
+    /// The first prompt.
+    pub prompt: Option<String>,
+    /// Where the prompt comes from.
+    pub source: MessageSource,
+    /// The directory to work in; the project's root if there is none.
+    pub workspace: Option<String>,
+    /// How Claude is launched.
+    pub launch: Launch,
+    /// What is kept with it.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Makes a repeated request safe.
+    pub idempotency_key: Option<String>,
+}
+
+/// What the live state knows beside a session's own row.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// The permission that it waits for longest, in one line.
+    pub permission_prompt: Option<String>,
+    /// Permission requests that nobody has decided.
+    pub pending_permissions: usize,
+    /// Prompts that wait to be sent.
+    pub queued_messages: usize,
+}
+
+fn look_beside(live: &Live, id: SessionId) -> Beside {
+    let pending = || live.open.values().filter(|o| o.request.session_id == id && o.decision.is_none());
+    Beside {
+        permission_prompt: pending().min_by_key(|o| o.request.requested_at).map(|o| o.request.summary.clone()),
+        pending_permissions: pending().count(),
+        queued_messages: live.queue(id).count(),
+    }
+}
+
+/// What the live state knows beside a session's own row.
+pub async fn beside(app: &App, id: SessionId) -> Result<Beside, Error> {
+    Ok(app.engine.read(move |live| look_beside(live, id)).await?)
+}
+
+/// Lists sessions, those that changed last first.
+pub async fn list(app: &App, filter: &sessions::Filter, after: Option<&Cursor>, limit: u32) -> Result<(Page<Session>, HashMap<SessionId, Beside>), Error> {
+    let page = sessions::list(&app.db, filter, after, limit).await?;
+    let ids: Vec<SessionId> = page.items.iter().map(|s| s.id).collect();
+    let beside = app
+        .engine
+        .read(move |live| ids.into_iter().map(|id| (id, look_beside(live, id))).collect())
+        .await?;
+    Ok((page, beside))
+}
+
+/// Finds a session by its id.
+pub async fn by_id(app: &App, id: SessionId) -> Result<Session, Error> {
+    if let Some(session) = app.engine.read(move |live| live.session(id).cloned()).await? {
+        return Ok(session);
+    }
+    sessions::by_id(&app.db, id).await?.ok_or_else(|| Error::no_session(&id.to_string()))
+}
+
+/// Finds a session by its id, its name or its tmux session's name: the live one, else the newest.
+pub async fn find(app: &App, name: &str) -> Result<Session, Error> {
+    if let Ok(id) = name.parse() {
+        return by_id(app, id).await;
+    }
+    let wanted = name.to_owned();
+    let running = app
+        .engine
+        .read(move |live| {
+            let named = |s: &&Session| s.is_live() && (s.name.as_str() == wanted || s.tmux_session == wanted);
+            live.sessions().find(named).cloned()
+        })
+        .await?;
+    match running {
+        Some(session) => Ok(session),
+        None => sessions::by_name(&app.db, name).await?.ok_or_else(|| Error::no_session(name)),
+    }
+}
+
+/// Creates a session and starts Claude in it.
+pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
+    if let Some(key) = &new.idempotency_key
+        && let Some(made) = app.idempotent.get(key)
+    {
+        return by_id(app, made).await;
+    }
+    let project = match new.project {
+        Some(id) => projects::get(app, id).await?,
+        None => projects::default(app).await?,
+    };
+    let workspace = match &new.workspace {
+        Some(path) => projects::inside(&project, "workspace_path", path)?,
+        None => projects::folder("project", std::path::Path::new(&project.root))?,
+    };
+    let claude = launch::installed(app).await?;
+    launch::check(&new.launch)?;
+    let prompt = match new.prompt.as_deref().filter(|p| !p.is_empty()) {
+        Some(text) => {
+            let profile = Profile::for_text(&claude.version);
+            let prompt = Prompt::new(text, false, profile.leading_blank_disarms_slash);
+            Some(prompt.map_err(|e| Error::invalid("initial_prompt", e.to_string()))?)
+        }
+        None => None,
+    };
+    let id = SessionId::new();
+    let text = prompt.as_ref().map(|p| p.text().to_owned());
+    let given = new.name.clone();
+    let suggested = text.as_deref().and_then(SessionName::from_text);
+    let prefix = app.config.session_prefix.clone();
+    let conversation = ConversationId(uuid::Uuid::new_v4().to_string());
+    let begin = {
+        let (conversation, workspace) = (conversation.clone(), workspace.to_string_lossy().into_owned());
+        move |live: &mut Live, unit: &mut super::engine::Unit| {
+            let name = match given {
+                Some(name) if live.is_taken(&name) => {
+                    return Err(Error::conflict(format!("a live session is called {name} already; choose another name")));
+                }
+                Some(name) => name,
+                None => live.free_name(&suggested.unwrap_or_else(SessionName::fallback)),
+            };
+            let now = unit.now;
+            let session = Session {
+                id,
+                project_id: project.id,
+                tmux_session: format!("{prefix}-{name}"),
+                name,
+                runtime: Runtime::Tmux,
+                workspace_path: workspace,
+                launch: new.launch,
+                metadata: new.metadata,
+                claude_version: Some(claude.version),
+                state: SessionState::new(now),
+                hidden: false,
+                created_at: now,
+                updated_at: now,
+            };
+            unit.write(Write::AddSession(Box::new(session.clone())));
+            live.admit(session);
+            observe(live, unit, Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }))?;
+            if let Some(prompt) = &prompt {
+                add_first_prompt(live, unit, id, prompt, new.source)?;
+            }
+            Ok(())
+        }
+    };
+    app.engine.run(begin).await?;
+    if let Some(key) = new.idempotency_key {
+        app.idempotent.put(key, id);
+    }
+    let start = launch::Start { session: id, conversation, resume: false, prompt: text };
+    launch::run(app, start).await?;
+    by_id(app, id).await
+}
+
+/// The first prompt goes as an argument of the command line, and is confirmed like any other.
+fn add_first_prompt(live: &mut Live, unit: &mut super::engine::Unit, id: SessionId, prompt: &Prompt, source: MessageSource) -> Result<(), Error> {
+    let message = Message {
+        id: MessageId::new(),
+        session_id: id,
+        conversation_id: None,
+        direction: Direction::User,
+        content: scrub(prompt.text()).into_owned(),
+        source,
+        delivery_status: Some(Delivery::Sending),
+        delivery_error: None,
+        agent_id: None,
+        timestamp: unit.now,
+    };
+    let sending = Sending { message: message.id, digest: prompt.digest().to_owned(), since: unit.now, raw: false };
+    let outgoing = Outgoing { message, text: Some(prompt.text().to_owned()), raw: false, force: false };
+    live.queue_mut(id).push_back(outgoing.clone());
+    unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
+    observe(live, unit, Report::fact(id, Source::Chorus, unit.now, Fact::SendBegan(sending)))?;
+    Ok(())
+}
+
+/// Replaces what is kept with a session.
+pub async fn set_metadata(app: &App, name: &str, metadata: serde_json::Map<String, serde_json::Value>) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let id = session.id;
+    app.engine
+        .run(move |live, unit| {
+            live.admit(session);
+            let session = live.session_mut(id).ok_or_else(|| Error::no_session(&id.to_string()))?;
+            session.metadata = metadata;
+            let session = session.clone();
+            if !session.is_live() {
+                live.retire(id);
+            }
+            unit.touch(id);
+            Ok(session)
+        })
+        .await
+}
+
+/// Ends a session and hides it. Doing it again does nothing.
+pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
+    let session = find(app, name).await?;
+    let id = session.id;
+    tracing::info!(session = %id, "session {id} is ended on request");
+    stop(app, &session).await?;
+    app.engine
+        .run(move |live, unit| {
+            live.admit(session);
+            if let Some(session) = live.session_mut(id) {
+                session.hidden = true;
+                unit.touch(id);
+            }
+            live.retire(id);
+            Ok::<_, Error>(())
+        })
+        .await
+}
+
+/// Ends the Claude of a session, what it started, and its terminal.
+async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
+    let id = session.id;
+    super::tell(app, Report::fact(id, Source::Chorus, clock::now(), Fact::EndRequested)).await;
+    if let Some(claude) = session.state.process {
+        // Collected first: once Claude is gone, nothing ties them to it.
+        let children = process::descendants(claude.pid);
+        process::terminate(claude);
+        if timeout(GRACE, process::wait_gone(claude)).await.is_err() {
+            process::kill(claude);
+        }
+        process::end_tree(children, Duration::from_secs(1)).await;
+        super::recover::process_gone(app, id, session.state.generation).await;
+    }
+    if app.pane(id).is_some() {
+        let tmux = app.tmux().await?;
+        // Gone already is as good.
+        let _ = tmux.kill_session(&session.tmux_session).await;
+        app.set_pane(id, None);
+    }
+    Ok(())
+}
+
+/// Interrupts the turn with one Escape.
+pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let pane = app.pane(session.id);
+    match (session.state.claude_status, pane) {
+        (ClaudeStatus::Busy | ClaudeStatus::Waiting, Some(pane)) if session.state.started => {
+            let tmux = app.tmux().await?;
+            let pressed = tmux.send_key(pane, Key::Escape).await;
+            pressed.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+            Ok(session)
+        }
+        (status, _) => Err(Error::conflict(format!("Claude is {status} in {}: there is no turn to interrupt", session.name))),
+    }
+}
+
+/// Starts Claude again, with the same conversation or a fresh one.
+pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let id = session.id;
+    let claude = launch::installed(app).await?;
+    if let Some(process) = session.state.process {
+        super::tell(app, Report::fact(id, Source::Chorus, clock::now(), Fact::EndRequested)).await;
+        let children = process::descendants(process.pid);
+        process::terminate(process);
+        if timeout(GRACE, process::wait_gone(process)).await.is_err() {
+            process::kill(process);
+            process::wait_gone(process).await;
+        }
+        process::end_tree(children, Duration::from_secs(1)).await;
+        super::recover::process_gone(app, id, session.state.generation).await;
+    }
+    let resumable = match &session.state.conversation {
+        Some(conversation) if !fresh => launch::resumable(app, &session, conversation).await.then(|| conversation.clone()),
+        _ => None,
+    };
+    let resume = resumable.is_some();
+    let conversation = resumable.unwrap_or_else(|| ConversationId(uuid::Uuid::new_v4().to_string()));
+    let start = launch::Start { session: id, conversation: conversation.clone(), resume, prompt: None };
+    app.engine
+        .run(move |live, unit| {
+            let taken = live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
+            if taken {
+                return Err(Error::conflict(format!("another live session is called {} now", session.name)));
+            }
+            live.admit(session);
+            let now = unit.now;
+            if let Some(session) = live.session_mut(id) {
+                session.claude_version = Some(claude.version);
+                session.hidden = false;
+            }
+            observe(live, unit, Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }))?;
+            Ok(())
+        })
+        .await?;
+    launch::run(app, start).await?;
+    by_id(app, id).await
+}
+
+/// The command that attaches a terminal to a session, as words.
+pub async fn attach_command(app: &Arc<App>, name: &str) -> Result<(Session, Vec<String>), Error> {
+    let session = find(app, name).await?;
+    if app.pane(session.id).is_none() {
+        return Err(Error::conflict(format!("{0} has no terminal: it does not run; `chorus restart {0}` starts it again", session.name)));
+    }
+    let argv = crate::tmux::attach_command(&app.config.tmux, &app.data.tmux_socket(), &session.tmux_session, None);
+    Ok((session, argv))
+}
+
+/// The end of a session's terminal, with so many lines before the visible ones.
+pub async fn output(app: &Arc<App>, session: &Session, lines: u32) -> Result<String, Error> {
+    terminal::capture(app, session.id, Capture { escapes: false, scrollback: lines }).await
+}

@@ -1,0 +1,296 @@
+//! Watching what Claude Code leaves behind: its state files, its transcripts, its processes.
+//!
+//! Files are watched by the kernel's notifications, processes by the kernel too. A sweep, every
+//! `poll_interval`, repairs what no event told. One task does all the reading, in order.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::observe::Report;
+use super::{App, clock, ingest, recover};
+use crate::claude::paths;
+use crate::claude::state_file::{self, StateFile};
+use crate::claude::tail::{self, Tail};
+use crate::domain::ids::{ConversationId, SessionId};
+use crate::domain::observation::Fact;
+use crate::domain::session::{ClaudeStatus, Process, Session, Source};
+use crate::process;
+use crate::store::conversations;
+
+/// Orders that may wait. Each names what to look at, so a dropped one is made up by the sweep.
+const ORDERS: usize = 1_024;
+
+/// A handle on the watching task.
+#[derive(Clone)]
+pub struct Watcher(mpsc::Sender<Order>);
+
+/// What to look at.
+#[derive(Debug)]
+pub enum Order {
+    /// A session's process, conversation or transcript changed.
+    Look(SessionId),
+    /// Everything.
+    Sweep,
+    /// The kernel reports these files.
+    Files(Vec<PathBuf>),
+}
+
+impl Watcher {
+    /// Makes a handle, and the orders' other end.
+    pub fn new() -> (Self, mpsc::Receiver<Order>) {
+        let (sender, orders) = mpsc::channel(ORDERS);
+        (Self(sender), orders)
+    }
+
+    /// Has a session looked at.
+    pub fn look(&self, session: SessionId) {
+        let _ = self.0.try_send(Order::Look(session));
+    }
+
+    /// Has everything looked at.
+    pub fn sweep(&self) {
+        let _ = self.0.try_send(Order::Sweep);
+    }
+}
+
+/// Begins to watch.
+pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
+    let watching = Watching {
+        app: app.clone(),
+        files: None,
+        folders: HashSet::new(),
+        pids: HashMap::new(),
+        transcripts: HashMap::new(),
+        waited_for: HashSet::new(),
+    };
+    app.tasks.spawn(watching.run(orders));
+}
+
+struct Followed {
+    session: SessionId,
+    conversation: ConversationId,
+    tail: Tail,
+}
+
+struct Watching {
+    app: Arc<App>,
+    files: Option<RecommendedWatcher>,
+    folders: HashSet<PathBuf>,
+    /// Whose state file `<pid>.json` is.
+    pids: HashMap<u32, SessionId>,
+    transcripts: HashMap<PathBuf, Followed>,
+    waited_for: HashSet<Process>,
+}
+
+impl Watching {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let sender = self.app.watcher.0.clone();
+        let told = move |event: notify::Result<notify::Event>| {
+            if let Ok(event) = event
+                && !matches!(event.kind, EventKind::Access(notify::event::AccessKind::Open(_)))
+            {
+                // If the queue is full the sweep sees it.
+                let _ = sender.try_send(Order::Files(event.paths));
+            }
+        };
+        match notify::recommended_watcher(told) {
+            Ok(watcher) => self.files = Some(watcher),
+            Err(e) => tracing::warn!(error = %e, "files cannot be watched; the sweep alone looks at them"),
+        }
+        let mut sweep = interval(Duration::from_secs_f64(self.app.config.poll_interval));
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let shutdown = self.app.shutdown.clone();
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = sweep.tick() => batch.push(Order::Sweep),
+                n = orders.recv_many(&mut batch, ORDERS) => if n == 0 { return },
+            }
+            self.obey(&mut batch).await;
+        }
+    }
+
+    /// Does what was ordered, each thing once.
+    async fn obey(&mut self, batch: &mut Vec<Order>) {
+        let (mut looks, mut files, mut sweep) = (HashSet::new(), HashSet::new(), false);
+        for order in batch.drain(..) {
+            match order {
+                Order::Look(session) => {
+                    looks.insert(session);
+                }
+                Order::Files(paths) => files.extend(paths),
+                Order::Sweep => sweep = true,
+            }
+        }
+        if sweep {
+            self.sweep().await;
+        }
+        for session in looks {
+            self.look(session).await;
+        }
+        for file in files {
+            self.file(&file).await;
+        }
+    }
+
+    async fn file(&mut self, path: &Path) {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("jsonl") => self.read_transcript(path).await,
+            Some("json") => {
+                let pid = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse().ok());
+                if let Some(session) = pid.and_then(|pid: u32| self.pids.get(&pid).copied()) {
+                    self.read_state(session, path).await;
+                }
+            }
+            Some("hook") => ingest::drain_spool(&self.app).await,
+            _ => {}
+        }
+    }
+
+    // --- sessions ---
+
+    async fn session(&self, id: SessionId) -> Option<Session> {
+        self.app.engine.read(move |live| live.session(id).cloned()).await.ok().flatten()
+    }
+
+    /// Watches what belongs to a session now, and reads it once.
+    async fn look(&mut self, id: SessionId) {
+        let Some(session) = self.session(id).await else { return };
+        let config = self.app.claude_config_dir(&session).await;
+        let sessions = paths::sessions_dir(&config);
+        if let Some(process) = session.state.process {
+            self.pids.retain(|_, s| *s != id);
+            self.pids.insert(process.pid, id);
+            self.wait_for(id, process, session.state.generation);
+            self.watch(&sessions);
+            self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
+        }
+        let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
+        for conversation in known {
+            let Some(path) = conversation.transcript_path.map(PathBuf::from) else { continue };
+            let current = session.state.conversation.as_ref() == Some(&conversation.id);
+            if !self.transcripts.contains_key(&path) {
+                let tail = Tail::new(path.clone(), conversation.transcript_offset, conversation.transcript_file);
+                let followed = Followed { session: id, conversation: conversation.id, tail };
+                self.transcripts.insert(path.clone(), followed);
+            }
+            if let Some(folder) = path.parent() {
+                self.watch(folder);
+            }
+            self.read_transcript(&path).await;
+            if !current || !session.is_live() {
+                self.transcripts.remove(&path);
+            }
+        }
+        if !session.is_live() {
+            self.pids.retain(|_, s| *s != id);
+        }
+    }
+
+    fn watch(&mut self, folder: &Path) {
+        if self.folders.contains(folder) {
+            return;
+        }
+        let Some(files) = &mut self.files else { return };
+        // Not there yet: the next look or sweep tries again.
+        if folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok() {
+            self.folders.insert(folder.to_owned());
+        }
+    }
+
+    fn wait_for(&mut self, session: SessionId, process: Process, generation: u32) {
+        if !self.waited_for.insert(process) {
+            return;
+        }
+        let app = self.app.clone();
+        self.app.tasks.spawn(async move {
+            tokio::select! {
+                () = app.shutdown.cancelled() => {}
+                () = process::wait_gone(process) => recover::process_gone(&app, session, generation).await,
+            }
+        });
+    }
+
+    // --- files ---
+
+    async fn read_state(&self, session: SessionId, path: &Path) {
+        // Written in place: an empty or half file is about to become whole, which is told again.
+        let Some(file) = state_file::read(path) else { return };
+        if let Some(report) = state_report(session, &file) {
+            super::tell(&self.app, report).await;
+        }
+    }
+
+    async fn read_transcript(&mut self, path: &Path) {
+        let Some(followed) = self.transcripts.get_mut(path) else { return };
+        loop {
+            let chunk = match followed.tail.read() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return,
+                Err(e) => {
+                    tracing::debug!(error = %e, path = %path.display(), "a transcript cannot be read yet");
+                    return;
+                }
+            };
+            let tail::Chunk { facts, mut records, offset, file, more } = chunk;
+            ingest::scrub_records(&mut records);
+            let report = Report {
+                conversation: Some(followed.conversation.clone()),
+                facts,
+                records,
+                read_to: Some((offset, file)),
+                ..Report::new(followed.session, Source::Transcript)
+            };
+            if let Err(e) = ingest::observed(&self.app, report).await {
+                tracing::warn!(error = %e, "a part of a transcript could not be recorded; it is read again");
+                followed.tail.again();
+                return;
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    // --- the sweep ---
+
+    async fn sweep(&mut self) {
+        ingest::drain_spool(&self.app).await;
+        self.watch(&self.app.data.spool());
+        let running = |live: &super::live::Live| -> Vec<SessionId> {
+            live.sessions().filter(|s| s.is_live()).map(|s| s.id).collect()
+        };
+        let Ok(sessions) = self.app.engine.read(running).await else { return };
+        if !sessions.is_empty()
+            && let Err(e) = recover::panes(&self.app).await
+        {
+            tracing::warn!(error = %e, "tmux cannot be asked for its panes");
+        }
+        let alive: HashSet<Process> = self.waited_for.iter().copied().filter(|p| process::alive(*p)).collect();
+        self.waited_for = alive;
+        for id in sessions {
+            self.look(id).await;
+            recover::check(&self.app, id).await;
+            let now = clock::now();
+            super::tell(&self.app, Report::fact(id, Source::Chorus, now, Fact::Tick)).await;
+            self.app.couriers.wake(id);
+        }
+    }
+}
+
+/// What a state file says about a session.
+fn state_report(session: SessionId, file: &StateFile) -> Option<Report> {
+    let status: ClaudeStatus = file.status?;
+    let fact = Fact::StateFile { status, waiting_for: file.waiting_for.clone() };
+    let mut report = Report::fact(session, Source::StateFile, file.status_at?, fact);
+    report.conversation.clone_from(&file.session_id);
+    Some(report)
+}
+

@@ -1,0 +1,172 @@
+//! The web page: one plain page of what runs and what needs a person.
+//!
+//! Rendered on the server; a small script replaces the parts that changed when the event stream
+//! says so. No inline script, nothing from elsewhere, works offline.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+
+use crate::api::problem::Problem;
+use crate::domain::permission::PermissionStatus;
+use crate::domain::session::ClaudeStatus;
+use crate::domain::time::Timestamp;
+use crate::services::{App, permissions, sessions};
+use crate::store;
+
+/// What every page may load and do.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Live sessions and pending requests on the page at most; beyond that it says so.
+const MOST: u32 = 200;
+
+#[derive(rust_embed::Embed)]
+#[folder = "assets/"]
+struct Assets;
+
+/// The pages' routes.
+pub fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(page))
+        .route("/partials/now", get(partial))
+        .route("/assets/{file}", get(asset))
+}
+
+struct Card {
+    id: String,
+    session: String,
+    tool: String,
+    /// The whole thing that would happen.
+    what: String,
+    description: String,
+    session_rule: String,
+    agent: String,
+    at: Timestamp,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    status: ClaudeStatus,
+    unsure: bool,
+    about: String,
+    remedy: String,
+    evidence: String,
+    at: Timestamp,
+    workspace: String,
+    attach: String,
+}
+
+#[derive(Template)]
+#[template(path = "now.html", blocks = ["now"])]
+struct Now {
+    version: &'static str,
+    cards: Vec<Card>,
+    rows: Vec<Row>,
+    more: bool,
+}
+
+async fn page(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let now = look(&app).await?;
+    rendered(now.render())
+}
+
+async fn partial(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let now = look(&app).await?;
+    rendered(now.as_now().render())
+}
+
+fn rendered(html: askama::Result<String>) -> Result<Response, Problem> {
+    let html = html.map_err(|e| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Html(html)).into_response())
+}
+
+async fn look(app: &Arc<App>) -> Result<Now, Problem> {
+    let pending = permissions::list(app, Some(PermissionStatus::Pending), None, None, MOST).await?;
+    let filter = store::sessions::Filter { status: Some("active".into()), ..Default::default() };
+    let (active, _) = sessions::list(app, &filter, None, MOST).await?;
+    let filter = store::sessions::Filter { status: Some("error".into()), ..Default::default() };
+    let (failed, _) = sessions::list(app, &filter, None, 20).await?;
+    let names: std::collections::HashMap<_, _> =
+        active.items.iter().chain(&failed.items).map(|s| (s.id, s.name.to_string())).collect();
+    let more = pending.next.is_some() || active.next.is_some();
+    let mut cards: Vec<Card> = pending
+        .items
+        .into_iter()
+        .map(|r| Card {
+            id: r.id.to_string(),
+            session: names.get(&r.session_id).cloned().unwrap_or_default(),
+            what: crate::domain::permission::subject(&r.tool, &r.input)
+                .unwrap_or_else(|| serde_json::to_string_pretty(&r.input).unwrap_or_default()),
+            description: r.input.get("description").and_then(|d| d.as_str()).unwrap_or_default().to_owned(),
+            session_rule: r.session_rule.unwrap_or_default(),
+            agent: r.agent_type.unwrap_or_default(),
+            tool: r.tool,
+            at: r.requested_at,
+        })
+        .collect();
+    // Who has waited longest comes first.
+    cards.reverse();
+    let mut rows: Vec<Row> = active.items.into_iter().chain(failed.items).map(row).collect();
+    let rank = |s: ClaudeStatus| match s {
+        ClaudeStatus::Waiting => 0,
+        ClaudeStatus::Stopped => 1,
+        ClaudeStatus::Idle => 2,
+        ClaudeStatus::Busy => 3,
+        ClaudeStatus::Starting => 4,
+    };
+    rows.sort_by_key(|r| (rank(r.status), r.name.clone()));
+    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, rows, more })
+}
+
+fn row(s: crate::domain::session::Session) -> Row {
+    let d = &s.state.detail;
+    let about = [
+        d.error.clone(),
+        d.waiting_for.clone(),
+        d.tool.clone(),
+        (d.background > 0).then(|| format!("{} in the background", d.background)),
+        d.compacting.then(|| "compacting".to_owned()),
+    ];
+    Row {
+        id: s.id.to_string(),
+        status: s.state.claude_status,
+        unsure: s.state.unsure,
+        about: about.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+        remedy: d.remedy.clone().unwrap_or_default(),
+        evidence: format!("{}: {}", s.state.evidence.source, s.state.evidence.what),
+        at: s.state.evidence.at,
+        workspace: s.workspace_path,
+        attach: format!("chorus attach {}", s.name),
+        name: s.name.to_string(),
+    }
+}
+
+async fn asset(Path(file): Path<String>) -> Response {
+    let Some(asset) = Assets::get(&file) else { return Problem::new(StatusCode::NOT_FOUND, "there is no such asset").into_response() };
+    let kind = match file.rsplit_once('.').map(|(_, e)| e) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // The page is always fresh, so what it loads must be.
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, asset.data.into_owned()).into_response()
+}
