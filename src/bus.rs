@@ -95,10 +95,7 @@ impl Hub {
     /// Begins to listen. With `after`, everything later than that event is owed; without, what
     /// comes from now on. Returns what is owed, the event after which the stream goes on, and the
     /// stream.
-    pub fn subscribe(
-        &self,
-        after: Option<i64>,
-    ) -> (Backlog, i64, broadcast::Receiver<Arc<Frame>>) {
+    pub fn subscribe(&self, after: Option<i64>) -> (Backlog, i64, broadcast::Receiver<Arc<Frame>>) {
         let inner = self.lock();
         let receiver = inner.sender.subscribe();
         let after = after.unwrap_or(inner.last);

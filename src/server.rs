@@ -115,7 +115,8 @@ async fn serve(app: &Arc<App>, router: Router, tcp: TcpListener, unix: UnixListe
     };
     let tcp = axum::serve(NoDelay(tcp), service.clone()).with_graceful_shutdown(stop());
     let unix = axum::serve(unix, service).with_graceful_shutdown(stop());
-    let mut both = tokio::spawn(async move { tokio::try_join!(tcp.into_future(), unix.into_future()) });
+    let mut both =
+        tokio::spawn(async move { tokio::try_join!(tcp.into_future(), unix.into_future()) });
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
@@ -138,7 +139,11 @@ async fn serve(app: &Arc<App>, router: Router, tcp: TcpListener, unix: UnixListe
 
 fn make_folders(data: &DataDir) -> Result<()> {
     for dir in [data.0.clone(), data.spool(), data.launches()] {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("cannot make {}", dir.display()))?;
     }
     // Terminals, prompts and tokens are in there.
     fs::set_permissions(&data.0, fs::Permissions::from_mode(0o700))?;
@@ -161,11 +166,15 @@ fn lock(data: &DataDir) -> Result<File> {
         Err(fs::TryLockError::WouldBlock) => match Running::find(data) {
             Some(other) => bail!(
                 "a server is running already on {}: pid {}, {}. Use that one, or choose another --data-dir",
-                data.0.display(), other.pid, other.url
+                data.0.display(),
+                other.pid,
+                other.url
             ),
             None => bail!("another server is just starting on {}", data.0.display()),
         },
-        Err(fs::TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", path.display())),
+        Err(fs::TryLockError::Error(e)) => {
+            Err(e).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 
@@ -187,7 +196,8 @@ fn secret(data: &DataDir) -> Result<[u8; 32]> {
 /// Writes a file of ours in one step, for this user only.
 fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    let mut file =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(content)?;
     fs::rename(part, path)
 }
@@ -204,7 +214,11 @@ async fn bind(host: &str, port: u16, fixed: bool) -> Result<TcpListener> {
         match TcpListener::bind(SocketAddr::new(ip, port)).await {
             Ok(listener) => return Ok(listener),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && port < last => {}
-            Err(e) => return Err(e).with_context(|| format!("cannot listen on {host}:{port}; choose another --port")),
+            Err(e) => {
+                return Err(e).with_context(|| {
+                    format!("cannot listen on {host}:{port}; choose another --port")
+                });
+            }
         }
     }
     bail!("no free port from {port} to {last}; choose one with --port")
@@ -213,7 +227,8 @@ async fn bind(host: &str, port: u16, fixed: bool) -> Result<TcpListener> {
 /// Listens on the Unix socket. The lock is ours, so a socket that is there is a dead server's.
 fn bind_unix(path: &Path) -> Result<UnixListener> {
     let _ = fs::remove_file(path);
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }

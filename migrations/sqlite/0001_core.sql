@@ -57,6 +57,8 @@ CREATE TABLE session_messages (
     outgoing         TEXT,
     raw              BIGINT NOT NULL DEFAULT 0,
     clear_draft      BIGINT NOT NULL DEFAULT 0,
+    -- Of the exact text, to know it again in the transcript.
+    prompt_digest    TEXT,
     delivery_status  TEXT,
     delivery_error   TEXT,
     agent_id         TEXT,
@@ -66,6 +68,8 @@ CREATE TABLE session_messages (
 CREATE UNIQUE INDEX session_messages_once ON session_messages (conversation_id, utterance_key);
 CREATE UNIQUE INDEX session_messages_idempotent ON session_messages (session_id, idempotency_key);
 CREATE INDEX session_messages_in_order ON session_messages (session_id, timestamp, id);
+CREATE INDEX session_messages_to_claim ON session_messages (session_id, prompt_digest)
+    WHERE prompt_digest IS NOT NULL AND utterance_key IS NULL;
 CREATE INDEX session_messages_under_way ON session_messages (session_id, id)
     WHERE delivery_status IN ('queued', 'sending');
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use super::problem::Problem;
 use crate::process;
 use crate::services::App;
+use crate::services::error::Error;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ impl Peer {
                     .and_then(|here| process::peer_of_tcp(here, *there))
                     .map(|socket| socket.uid),
             };
-            uid == Some(process::own_uid())
+            uid == Some(rustix::process::getuid().as_raw())
         })
     }
 
@@ -112,25 +114,26 @@ pub async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    match check(&app, &peer, &request).await {
-        Ok(()) => next.run(request).await,
+    let (parts, body) = request.into_parts();
+    match check(&app, &peer, &parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn check(app: &App, peer: &Peer, request: &Request) -> Result<(), Problem> {
+async fn check(app: &App, peer: &Peer, request: &Parts) -> Result<(), Problem> {
     let forbidden = |why: &str| Problem::new(StatusCode::FORBIDDEN, why);
     if !peer.is_unix() {
-        check_names(app, request.headers())?;
+        check_names(app, &request.headers)?;
     }
     if !peer.is_same_user() {
         return Err(forbidden(
             "this server answers only to processes of the user who runs it (auth = \"local\")",
         ));
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // Hooks come from Claude itself, and show their session's token.
-    let hook = request.uri().path().starts_with("/api/hooks/");
+    let hook = request.uri.path().starts_with("/api/hooks/");
     if !reads && !hook && is_agent(app, peer).await? {
         return Err(forbidden(
             "this request comes from a Claude that Chorus runs, or from a program it started; \
@@ -146,7 +149,9 @@ fn check_names(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     if !is_ours(app, host) {
         return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
-            format!("{host:?} is not a name of this server; add it to allowed_hosts if it should be"),
+            format!(
+                "{host:?} is not a name of this server; add it to allowed_hosts if it should be"
+            ),
         ));
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
@@ -156,7 +161,10 @@ fn check_names(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
             .and_then(|o| o.strip_prefix("http://").or_else(|| o.strip_prefix("https://")))
             .is_some_and(|o| o == host);
         if !same {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "requests of other sites' pages are refused"));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "requests of other sites' pages are refused",
+            ));
         }
     }
     Ok(())
@@ -173,7 +181,7 @@ fn is_ours(app: &App, host: &str) -> bool {
 
 /// Whether a request comes from below one of our Claudes. Who cannot be told counts as one.
 async fn is_agent(app: &App, peer: &Peer) -> Result<bool, Problem> {
-    let claudes = app.claude_pids().await.map_err(Problem::from)?;
+    let claudes = app.claude_pids().await.map_err(Error::from)?;
     let peer = peer.clone();
     // Looking through the process table takes system calls by the hundred.
     let look = move || {
@@ -185,7 +193,7 @@ async fn is_agent(app: &App, peer: &Peer) -> Result<bool, Problem> {
                     || process::ancestors(pid).iter().any(|a| claudes.contains(a))
             })
     };
-    tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the check of the caller failed"))
+    tokio::task::spawn_blocking(look).await.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the check of the caller failed")
+    })
 }

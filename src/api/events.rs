@@ -52,12 +52,21 @@ pub async fn stream(
 ) -> Result<Response, Problem> {
     let after = match headers.get("last-event-id") {
         None => params.last_event_id,
-        Some(id) => Some(id.to_str().ok().and_then(|id| id.trim().parse().ok()).ok_or_else(|| {
-            Problem::field("Last-Event-ID", "expected the id of an event of this stream")
-        })?),
+        Some(id) => {
+            Some(id.to_str().ok().and_then(|id| id.trim().parse().ok()).ok_or_else(|| {
+                Problem::field("Last-Event-ID", "expected the id of an event of this stream")
+            })?)
+        }
     };
     let (backlog, last, live) = app.hub.subscribe(after);
-    let mut listener = Listener { app, live, ready: VecDeque::new(), last, table_to: None, only: params.session_id };
+    let mut listener = Listener {
+        app,
+        live,
+        ready: VecDeque::new(),
+        last,
+        table_to: None,
+        only: params.session_id,
+    };
     // Tells a fresh listener at once where it stands, and opens the stream in every proxy.
     listener.ready.push_back(Bytes::from(format!("id: {last}\nretry: 1000\n: connected\n\n")));
     match backlog {
@@ -103,7 +112,9 @@ impl Listener {
     fn reset(&mut self, at: i64) {
         self.last = at;
         self.table_to = None;
-        self.ready.push_back(Bytes::from(format!("id: {at}\nevent: reset\ndata: {{\"last_event_id\":{at}}}\n\n")));
+        self.ready.push_back(Bytes::from(format!(
+            "id: {at}\nevent: reset\ndata: {{\"last_event_id\":{at}}}\n\n"
+        )));
     }
 
     async fn next(&mut self) -> Option<Bytes> {

@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Path, Problem};
+use crate::clock;
 use crate::domain::ids::{SessionId, Stamp};
 use crate::domain::time::Timestamp;
+use crate::services::App;
 use crate::services::ingest::{self, Delivery, Taken};
-use crate::services::{App, clock};
 
 /// Takes in a hook of Claude Code's.
 ///
@@ -57,7 +58,10 @@ pub async fn receive(
     }
 }
 
-fn parsed<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, Problem> {
+fn parsed<T: std::str::FromStr>(
+    headers: &HeaderMap,
+    name: &'static str,
+) -> Result<Option<T>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let value = value.to_str().ok().and_then(|v| v.trim().parse().ok());
     value.map(Some).ok_or_else(|| Problem::field(name, "not a value of this header's"))

@@ -77,12 +77,18 @@ pub fn router() -> Router<Arc<App>> {
 
 /// What is answered where there is nothing.
 pub async fn nothing_here() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /api/openapi.json lists what there is")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "there is nothing here; /api/openapi.json lists what there is",
+    )
 }
 
 /// What is answered where there is something, but not for this method.
 pub async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method does not go with this path; see /api/openapi.json")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this method does not go with this path; see /api/openapi.json",
+    )
 }
 
 /// The OpenAPI description, as served at `/api/openapi.json`.

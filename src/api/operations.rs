@@ -25,5 +25,7 @@ async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
 }
 
 async fn version(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(json!({ "name": "chorus", "version": env!("CARGO_PKG_VERSION"), "started_at": app.started_at }))
+    Json(
+        json!({ "name": "chorus", "version": env!("CARGO_PKG_VERSION"), "started_at": app.started_at }),
+    )
 }

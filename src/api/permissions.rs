@@ -12,7 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::list::{self, Paging};
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::PermissionId;
-use crate::domain::permission::{DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict};
+use crate::domain::permission::{
+    DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
+};
 use crate::services::{App, permissions, sessions};
 
 /// Which requests.
@@ -50,7 +52,10 @@ impl Answer {
     fn decision(self) -> Result<Decision, Problem> {
         let deny = self.decision == Verdict::Deny;
         if self.message.is_some() && !deny {
-            return Err(Problem::field("message", "goes with `deny` only: Claude is not told about an allowance"));
+            return Err(Problem::field(
+                "message",
+                "goes with `deny` only: Claude is not told about an allowance",
+            ));
         }
         if self.message.as_ref().is_some_and(|m| m.len() > MESSAGE_LIMIT) {
             return Err(Problem::field("message", format!("at most {MESSAGE_LIMIT} bytes")));
@@ -101,7 +106,10 @@ pub async fn list(
 /// Shows a permission request.
 #[utoipa::path(get, path = "/api/permissions/{id}", tag = "permissions", params(("id" = PermissionId, Path)),
     responses((status = 200, body = PermissionRequest), (status = 404, body = Problem)))]
-pub async fn get(State(app): State<Arc<App>>, Path(id): Path<PermissionId>) -> Result<Json<PermissionRequest>, Problem> {
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Path(id): Path<PermissionId>,
+) -> Result<Json<PermissionRequest>, Problem> {
     Ok(Json(permissions::get(&app, id).await?))
 }
 

@@ -46,7 +46,10 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<Project>>, Pro
         (status = 200, description = "It was there already", body = Project),
         (status = 409, description = "The name is taken", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
-pub async fn create(State(app): State<Arc<App>>, Body(new): Body<NewProject>) -> Result<Response, Problem> {
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Body(new): Body<NewProject>,
+) -> Result<Response, Problem> {
     let (project, added) = projects::add(&app, &new.root, new.name).await?;
     let mut headers = HeaderMap::new();
     if let Ok(location) = format!("/api/projects/{}", project.id).parse() {
@@ -59,7 +62,10 @@ pub async fn create(State(app): State<Arc<App>>, Body(new): Body<NewProject>) ->
 /// Shows a project.
 #[utoipa::path(get, path = "/api/projects/{id}", tag = "projects", params(("id" = ProjectId, Path)),
     responses((status = 200, body = Project), (status = 404, body = Problem)))]
-pub async fn get(State(app): State<Arc<App>>, Path(id): Path<ProjectId>) -> Result<Json<Project>, Problem> {
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ProjectId>,
+) -> Result<Json<Project>, Problem> {
     Ok(Json(projects::get(&app, id).await?))
 }
 
@@ -69,7 +75,11 @@ pub async fn get(State(app): State<Arc<App>>, Path(id): Path<ProjectId>) -> Resu
     responses((status = 200, body = Project), (status = 404, body = Problem),
         (status = 409, description = "The name is taken", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
-pub async fn update(State(app): State<Arc<App>>, Path(id): Path<ProjectId>, Body(patch): Body<ProjectPatch>) -> Result<Json<Project>, Problem> {
+pub async fn update(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ProjectId>,
+    Body(patch): Body<ProjectPatch>,
+) -> Result<Json<Project>, Problem> {
     Ok(Json(projects::rename(&app, id, patch.name).await?))
 }
 
@@ -77,7 +87,10 @@ pub async fn update(State(app): State<Arc<App>>, Path(id): Path<ProjectId>, Body
 #[utoipa::path(delete, path = "/api/projects/{id}", tag = "projects", params(("id" = ProjectId, Path)),
     responses((status = 204), (status = 404, body = Problem),
         (status = 409, description = "It has sessions", body = Problem)))]
-pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<ProjectId>) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ProjectId>,
+) -> Result<StatusCode, Problem> {
     projects::remove(&app, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,9 @@ use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, Too
 use crate::domain::message::MessageSource;
 use crate::domain::permission::{Decision, PermissionRequest, Verdict};
 use crate::domain::record::{CommandLog, Message, ToolStatus, Usage};
-use crate::domain::session::{ClaudeStatus, Detail, Evidence, Launch, Runtime, Session, SessionName, Status};
+use crate::domain::session::{
+    ClaudeStatus, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
+};
 use crate::domain::time::Timestamp;
 use crate::services::{App, couriers, permissions, sessions};
 use crate::store::{logs, messages, usage};
@@ -234,7 +236,12 @@ pub struct LogFilter {
 #[utoipa::path(get, path = "/api/sessions", tag = "sessions", params(Filter, Paging),
     responses((status = 200, body = [SessionView]),
         (status = 422, description = "An unusable parameter", body = Problem)))]
-pub async fn list(State(app): State<Arc<App>>, uri: Uri, Query(filter): Query<Filter>, Query(paging): Query<Paging>) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
     let filter = crate::store::sessions::Filter {
         status: filter.status.map(|s| s.to_string()),
@@ -259,7 +266,11 @@ pub async fn list(State(app): State<Arc<App>>, uri: Uri, Query(filter): Query<Fi
         (status = 409, description = "The name is taken", body = Problem),
         (status = 422, description = "An unusable field", body = Problem),
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
-pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap, Body(new): Body<NewSession>) -> Result<Response, Problem> {
+pub async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(new): Body<NewSession>,
+) -> Result<Response, Problem> {
     let new = sessions::New {
         name: new.name,
         project: new.project_id,
@@ -279,9 +290,13 @@ pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap, Body(new): 
 /// Shows a session, with the end of its terminal.
 #[utoipa::path(get, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, body = SessionDetail), (status = 404, body = Problem)))]
-pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<SessionDetail>, Problem> {
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<SessionDetail>, Problem> {
     let session = sessions::find(&app, &name).await?;
-    let usage = usage::total(&app.db, session.id).await.map_err(crate::services::error::Error::from)?;
+    let usage =
+        usage::total(&app.db, session.id).await.map_err(crate::services::error::Error::from)?;
     let last_output = sessions::output(&app, &session, 0).await.ok().map(|text| tail(&text, 2_000));
     Ok(Json(SessionDetail { session: view(&app, session).await?, last_output, usage }))
 }
@@ -291,7 +306,11 @@ pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>) -> Resul
     request_body = SessionPatch,
     responses((status = 200, body = SessionView), (status = 404, body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
-pub async fn update(State(app): State<Arc<App>>, Path(name): Path<String>, Body(patch): Body<SessionPatch>) -> Result<Json<SessionView>, Problem> {
+pub async fn update(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Body(patch): Body<SessionPatch>,
+) -> Result<Json<SessionView>, Problem> {
     let session = sessions::set_metadata(&app, &name, patch.metadata).await?;
     Ok(Json(view(&app, session).await?))
 }
@@ -299,7 +318,10 @@ pub async fn update(State(app): State<Arc<App>>, Path(name): Path<String>, Body(
 /// Ends a session and hides it: Claude, what it started, and its tmux session. Its record stays.
 #[utoipa::path(delete, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
-pub async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
     sessions::end(&app, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -314,11 +336,21 @@ pub async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Re
     responses((status = 202, body = Message), (status = 404, body = Problem),
         (status = 409, description = "Claude is not idle, or a draft is in the input box", body = Problem),
         (status = 422, description = "A text that cannot arrive as it is", body = Problem)))]
-pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(name): Path<String>, Body(new): Body<NewMessage>) -> Result<Response, Problem> {
+pub async fn send(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    Body(new): Body<NewMessage>,
+) -> Result<Response, Problem> {
     submit(&app, &headers, &name, new).await
 }
 
-async fn submit(app: &Arc<App>, headers: &HeaderMap, name: &str, new: NewMessage) -> Result<Response, Problem> {
+async fn submit(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    name: &str,
+    new: NewMessage,
+) -> Result<Response, Problem> {
     let order = couriers::Order {
         source: new.source.unwrap_or_else(|| source(headers)),
         text: new.text,
@@ -338,7 +370,12 @@ async fn submit(app: &Arc<App>, headers: &HeaderMap, name: &str, new: NewMessage
     responses((status = 200, body = PermissionRequest), (status = 404, body = Problem),
         (status = 409, description = "Nothing is pending", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
-pub async fn respond(State(app): State<Arc<App>>, headers: HeaderMap, Path(name): Path<String>, Body(answer): Body<Confirm>) -> Result<Json<PermissionRequest>, Problem> {
+pub async fn respond(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    Body(answer): Body<Confirm>,
+) -> Result<Json<PermissionRequest>, Problem> {
     let session = sessions::find(&app, &name).await?;
     let id: PermissionId = permissions::oldest_pending(&app, session.id).await?;
     let verdict = if answer.confirm { Verdict::Allow } else { Verdict::Deny };
@@ -350,7 +387,10 @@ pub async fn respond(State(app): State<Arc<App>>, headers: HeaderMap, Path(name)
 #[utoipa::path(post, path = "/api/sessions/{id}/interrupt", tag = "sessions", params(("id" = String, Path)),
     responses((status = 202, body = SessionView), (status = 404, body = Problem),
         (status = 409, description = "There is nothing to interrupt", body = Problem)))]
-pub async fn interrupt(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn interrupt(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
     let session = sessions::interrupt(&app, &name).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
@@ -362,7 +402,11 @@ pub async fn interrupt(State(app): State<Arc<App>>, Path(name): Path<String>) ->
         (status = 409, description = "Its name is taken by another session", body = Problem),
         (status = 422, description = "An unusable field", body = Problem),
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
-pub async fn restart(State(app): State<Arc<App>>, Path(name): Path<String>, Body(how): Body<Restart>) -> Result<Response, Problem> {
+pub async fn restart(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Body(how): Body<Restart>,
+) -> Result<Response, Problem> {
     let session = sessions::restart(&app, &name, how.fresh).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
@@ -371,7 +415,10 @@ pub async fn restart(State(app): State<Arc<App>>, Path(name): Path<String>, Body
 #[utoipa::path(post, path = "/api/sessions/{id}/attach", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, body = Attach), (status = 404, body = Problem),
         (status = 409, description = "It does not run", body = Problem)))]
-pub async fn attach(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Attach>, Problem> {
+pub async fn attach(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<Attach>, Problem> {
     let (session, argv) = sessions::attach_command(&app, &name).await?;
     Ok(Json(Attach {
         command: argv.iter().map(|w| shell_word(w)).collect::<Vec<_>>().join(" "),
@@ -395,7 +442,11 @@ pub struct Lines {
     responses((status = 200, body = Output), (status = 404, body = Problem),
         (status = 409, description = "It does not run", body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
-pub async fn output(State(app): State<Arc<App>>, Path(name): Path<String>, Query(lines): Query<Lines>) -> Result<Json<Output>, Problem> {
+pub async fn output(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(lines): Query<Lines>,
+) -> Result<Json<Output>, Problem> {
     if lines.lines > 10_000 {
         return Err(Problem::field("lines", "expected 0 to 10000"));
     }
@@ -407,7 +458,12 @@ pub async fn output(State(app): State<Arc<App>>, Path(name): Path<String>, Query
 #[utoipa::path(get, path = "/api/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Paging),
     responses((status = 200, body = [Message]), (status = 404, body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
-pub async fn messages(State(app): State<Arc<App>>, uri: Uri, Path(name): Path<String>, Query(paging): Query<Paging>) -> Result<Response, Problem> {
+pub async fn messages(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    Path(name): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
     let session = sessions::find(&app, &name).await?;
     let page = messages::list(&app.db, session.id, cursor.as_ref(), limit).await;
@@ -420,7 +476,12 @@ pub async fn messages(State(app): State<Arc<App>>, uri: Uri, Path(name): Path<St
     responses((status = 202, body = Message), (status = 404, body = Problem),
         (status = 409, description = "Claude is not idle, or a draft is in the input box", body = Problem),
         (status = 422, description = "A text that cannot arrive as it is", body = Problem)))]
-pub async fn add_message(State(app): State<Arc<App>>, headers: HeaderMap, Path(name): Path<String>, Body(new): Body<NewMessage>) -> Result<Response, Problem> {
+pub async fn add_message(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    Body(new): Body<NewMessage>,
+) -> Result<Response, Problem> {
     submit(&app, &headers, &name, new).await
 }
 
@@ -428,7 +489,13 @@ pub async fn add_message(State(app): State<Arc<App>>, headers: HeaderMap, Path(n
 #[utoipa::path(get, path = "/api/sessions/{id}/logs", tag = "sessions", params(("id" = String, Path), LogFilter, Paging),
     responses((status = 200, body = [CommandLog]), (status = 404, body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
-pub async fn logs(State(app): State<Arc<App>>, uri: Uri, Path(name): Path<String>, Query(filter): Query<LogFilter>, Query(paging): Query<Paging>) -> Result<Response, Problem> {
+pub async fn logs(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    Path(name): Path<String>,
+    Query(filter): Query<LogFilter>,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
     let session = sessions::find(&app, &name).await?;
     let filter = logs::Filter { tool: filter.tool, status: filter.status.map(|s| s.to_string()) };
@@ -441,12 +508,23 @@ pub async fn logs(State(app): State<Arc<App>>, uri: Uri, Path(name): Path<String
     params(("id" = String, Path), ("tool_use_id" = String, Path)),
     responses((status = 200, description = "The text: tool output, so hostile", content_type = "text/plain", body = String),
         (status = 404, description = "No such call, or its result was not cut", body = Problem)))]
-pub async fn log_output(State(app): State<Arc<App>>, Path((name, call)): Path<(String, String)>) -> Result<Response, Problem> {
+pub async fn log_output(
+    State(app): State<Arc<App>>,
+    Path((name, call)): Path<(String, String)>,
+) -> Result<Response, Problem> {
     let session = sessions::find(&app, &name).await?;
     let output = logs::output(&app.db, session.id, &ToolUseId(call)).await;
     let output = output.map_err(crate::services::error::Error::from)?;
-    let text = output.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no cut result of such a call; `logs` shows short ones whole"))?;
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let text = output.ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "there is no cut result of such a call; `logs` shows short ones whole",
+        )
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
     Ok((headers, text).into_response())
 }
 
@@ -480,5 +558,9 @@ fn tail(text: &str, chars: usize) -> String {
 /// Quotes a word for a POSIX shell, where it needs that.
 fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }

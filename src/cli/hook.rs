@@ -13,8 +13,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::domain::ids::Stamp;
-use crate::services::clock;
 use crate::spool;
 
 /// How long Claude may be kept waiting for a server that does not answer.

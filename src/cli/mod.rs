@@ -1,3 +1,88 @@
-//! The command line.
+//! The command line. Every command but `serve`, `config`, `doctor` and the internal ones speaks
+//! HTTP to a running server.
 
+mod args;
+mod attach;
+pub mod client;
+mod commands;
+pub mod exec;
 pub mod hook;
+mod show;
+mod start;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+pub use args::Args;
+use args::Command;
+
+use crate::config::{DataDir, Loaded, Sources};
+
+/// The command could not be carried out.
+const FAILED: u8 = 1;
+/// The server refused it.
+const REFUSED: u8 = 3;
+/// There is no server.
+const NO_SERVER: u8 = 4;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("chorus: {e:#}");
+            if let Some(client::Refused(problem)) = e.downcast_ref() {
+                for error in problem.errors.iter().filter(|e| !problem.detail.contains(&e.problem))
+                {
+                    eprintln!("  {}: {}", error.field, error.problem);
+                }
+                return ExitCode::from(REFUSED);
+            }
+            ExitCode::from(if e.is::<client::NoServer>() { NO_SERVER } else { FAILED })
+        }
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode> {
+    let loaded = Sources::of_process(args.config.clone(), args.flags()).load()?;
+    let threads = if matches!(args.command, Command::Serve(_)) { 2 } else { 1 };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        match args.command {
+            Command::Serve(_) => {
+                log(&loaded);
+                crate::server::run(loaded).await?;
+            }
+            Command::Config => show::config(&loaded, args.json)?,
+            Command::Doctor => return doctor(&loaded, args.json).await,
+            command => {
+                let data = DataDir(loaded.config.data_dir.clone());
+                return commands::run(command, &loaded, &data, args.json).await;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn log(loaded: &Loaded) {
+    let filter = EnvFilter::try_new(&loaded.config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .init();
+}
+
+async fn doctor(loaded: &Loaded, json: bool) -> Result<ExitCode> {
+    let findings = crate::doctor::examine(&loaded.config).await;
+    let bad = findings.iter().any(|f| f.level == crate::doctor::Level::Fail);
+    show::findings(&findings, json)?;
+    Ok(if bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}

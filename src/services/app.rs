@@ -9,7 +9,6 @@ use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::clock;
 use super::couriers::Couriers;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
@@ -18,6 +17,7 @@ use super::live::Live;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
+use crate::clock;
 use crate::config::{Config, DataDir};
 use crate::domain::ids::{ProjectId, SessionId};
 use crate::domain::session::Session;
@@ -69,7 +69,12 @@ pub struct App {
 impl App {
     /// Reads the live state and starts the engine. Nothing outside is touched yet:
     /// [`super::recover::run`] does that.
-    pub async fn start(config: Config, db: Db, secret: [u8; 32], program: PathBuf) -> Result<Arc<Self>, StoreError> {
+    pub async fn start(
+        config: Config,
+        db: Db,
+        secret: [u8; 32],
+        program: PathBuf,
+    ) -> Result<Arc<Self>, StoreError> {
         let live = Live::load(&db).await?;
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
         let held = Held::default();
@@ -142,7 +147,9 @@ impl App {
                     tracing::warn!(%reason, "the connection to tmux is lost; it is made again");
                     self.watcher.sweep();
                 }
-                Some(TmuxEvent::Connected { .. } | TmuxEvent::SessionsChanged) => self.watcher.sweep(),
+                Some(TmuxEvent::Connected { .. } | TmuxEvent::SessionsChanged) => {
+                    self.watcher.sweep()
+                }
                 // The process itself tells when it ends, and sooner.
                 Some(TmuxEvent::PaneChanged(_)) => {}
             }
@@ -165,7 +172,8 @@ impl App {
 
     /// The process ids of all Claudes that run in sessions of ours.
     pub async fn claude_pids(&self) -> Result<HashSet<u32>, Refused> {
-        let pids = |live: &Live| live.sessions().filter_map(|s| s.state.process).map(|p| p.pid).collect();
+        let pids =
+            |live: &Live| live.sessions().filter_map(|s| s.state.process).map(|p| p.pid).collect();
         self.engine.read(pids).await
     }
 
@@ -175,8 +183,9 @@ impl App {
             return PathBuf::from(dir);
         }
         let env = super::launch::environment(self).await;
-        let get = |name: &str| session.launch.env.get(name).or_else(|| env.get(name)).map(PathBuf::from);
-        paths::config_dir(get("CLAUDE_CONFIG_DIR").as_deref(), &get("HOME").unwrap_or_default())
+        let get = |name: &str| session.launch.env.get(name).or_else(|| env.get(name)).cloned();
+        // Without a HOME there is no place for Claude Code to keep files either.
+        paths::config_dir(get).unwrap_or_default()
     }
 
     /// The token that a session's hooks show: derived, so that none is stored anywhere.

@@ -99,7 +99,14 @@ pub fn start(app: &Arc<App>) {
             };
             let Some(session) = session else { return };
             let wake = Arc::new(Notify::new());
-            match app.couriers.0.at_work.lock().unwrap_or_else(PoisonError::into_inner).entry(session) {
+            match app
+                .couriers
+                .0
+                .at_work
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(session)
+            {
                 Entry::Occupied(busy) => {
                     busy.get().notify_one();
                     continue;
@@ -120,7 +127,7 @@ pub async fn submit(app: &Arc<App>, id: SessionId, order: Order) -> Result<Messa
         return Ok(sent.message);
     }
     let session = super::sessions::by_id(app, id).await?;
-    let profile = Profile::for_text(session.claude_version.as_deref().unwrap_or_default());
+    let profile = Profile::of(session.claude_version.as_deref().unwrap_or_default());
     let prompt = Prompt::new(&order.text, order.raw, profile.leading_blank_disarms_slash)
         .map_err(|e| Error::invalid("text", e.to_string()))?;
     if !order.queue && !order.force && session.state.claude_status == ClaudeStatus::Idle {
@@ -136,9 +143,14 @@ pub async fn submit(app: &Arc<App>, id: SessionId, order: Order) -> Result<Messa
         delivery_status: Some(Delivery::Queued),
         delivery_error: None,
         agent_id: None,
-        timestamp: super::clock::now(),
+        timestamp: crate::clock::now(),
     };
-    let outgoing = Outgoing { message, text: Some(prompt.text().to_owned()), raw: order.raw, force: order.force };
+    let outgoing = Outgoing {
+        message,
+        text: Some(prompt.text().to_owned()),
+        raw: order.raw,
+        force: order.force,
+    };
     let key = order.idempotency_key;
     let queue = order.queue;
     let taken = app
@@ -164,7 +176,9 @@ pub async fn submit(app: &Arc<App>, id: SessionId, order: Order) -> Result<Messa
         Ok(message) => Ok(message),
         Err(twin) => {
             let twin = messages::by_id(&app.db, twin).await?;
-            twin.map(|t| t.message).ok_or_else(|| Error::conflict("the first request with this key is still being taken"))
+            twin.map(|t| t.message).ok_or_else(|| {
+                Error::conflict("the first request with this key is still being taken")
+            })
         }
     }
 }
@@ -173,12 +187,17 @@ fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Erro
     let state = &session.state;
     let name = &session.name;
     if state.claude_status == ClaudeStatus::Stopped || state.status == Status::Paused {
-        return Err(Error::conflict(format!("Claude does not run in {name}; `chorus restart {name}` starts it again")));
+        return Err(Error::conflict(format!(
+            "Claude does not run in {name}; `chorus restart {name}` starts it again"
+        )));
     }
     if waiting >= QUEUE_LIMIT {
-        return Err(Error::conflict(format!("{QUEUE_LIMIT} prompts are queued for {name} already")));
+        return Err(Error::conflict(format!(
+            "{QUEUE_LIMIT} prompts are queued for {name} already"
+        )));
     }
-    if queue || state.claude_status == ClaudeStatus::Idle && waiting == 0 && state.sending.is_none() {
+    if queue || state.claude_status == ClaudeStatus::Idle && waiting == 0 && state.sending.is_none()
+    {
         return Ok(());
     }
     let why = match state.claude_status {
@@ -187,7 +206,9 @@ fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Erro
         ClaudeStatus::Idle => "is just being sent another prompt",
         _ => "is busy",
     };
-    Err(Error::conflict(format!("Claude {why} in {name}; set `queue` (--queue) to have the prompt sent when it is idle")))
+    Err(Error::conflict(format!(
+        "Claude {why} in {name}; set `queue` (--queue) to have the prompt sent when it is idle"
+    )))
 }
 
 async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<(), Error> {
@@ -214,7 +235,8 @@ impl Courier {
                 Some(order) => self.send(order).await,
                 None => {
                     // Under the lock: a call after this one finds nobody at work and sends another.
-                    let mut at_work = self.app.couriers.0.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut at_work =
+                        self.app.couriers.0.at_work.lock().unwrap_or_else(PoisonError::into_inner);
                     at_work.remove(&self.session);
                     break;
                 }
@@ -234,8 +256,12 @@ impl Courier {
         let id = self.session;
         let look = move |live: &super::live::Live| {
             let state = &live.session(id)?.state;
-            let idle = state.claude_status == ClaudeStatus::Idle && state.started && state.sending.is_none();
-            live.queue(id).find(|m| idle && m.message.delivery_status == Some(Delivery::Queued)).cloned()
+            let idle = state.claude_status == ClaudeStatus::Idle
+                && state.started
+                && state.sending.is_none();
+            live.queue(id)
+                .find(|m| idle && m.message.delivery_status == Some(Delivery::Queued))
+                .cloned()
         };
         self.app.engine.read(look).await.ok().flatten()
     }
@@ -277,7 +303,9 @@ impl Courier {
                 if self.settled(order.message.id, SECOND_WAIT).await {
                     return Ok(());
                 }
-                return Err(Setback::Failed(format!("{what} was open on the terminal, which Enter must not answer")));
+                return Err(Setback::Failed(format!(
+                    "{what} was open on the terminal, which Enter must not answer"
+                )));
             }
             _ => {}
         }
@@ -294,7 +322,8 @@ impl Courier {
         let began = Instant::now();
         let mut cleared = false;
         loop {
-            let seen = terminal::input_box(&self.app, self.session).await.map_err(|e| e.to_string())?;
+            let seen =
+                terminal::input_box(&self.app, self.session).await.map_err(|e| e.to_string())?;
             match seen {
                 InputBox::Empty => return Ok(()),
                 InputBox::Draft(_) if order.force && !cleared => {
@@ -326,7 +355,9 @@ impl Courier {
         let (id, message, raw) = (self.session, order.message.id, order.raw);
         let digest = crate::domain::prompt::digest(order.text.as_deref().unwrap_or_default());
         let begun = self.app.engine.run(move |live, unit| {
-            let idle = live.session(id).is_some_and(|s| s.state.claude_status == ClaudeStatus::Idle && s.state.sending.is_none());
+            let idle = live.session(id).is_some_and(|s| {
+                s.state.claude_status == ClaudeStatus::Idle && s.state.sending.is_none()
+            });
             let queued = live.queue(id).any(|m| m.message.id == message);
             if !idle || !queued {
                 return Ok(false);
@@ -370,7 +401,11 @@ impl Courier {
     }
 
     async fn observe(&self, fact: Fact) {
-        super::tell(&self.app, Report::fact(self.session, Source::Chorus, super::clock::now(), fact)).await;
+        super::tell(
+            &self.app,
+            Report::fact(self.session, Source::Chorus, crate::clock::now(), fact),
+        )
+        .await;
     }
 }
 
@@ -390,7 +425,9 @@ pub async fn recover(app: &Arc<App>, session: SessionId, sending: Sending) {
                 live.session(session).and_then(|s| s.state.sending.clone())
             };
             match app.engine.read(same).await {
-                Ok(Some(s)) if s.message == sending.message => sleep(Duration::from_millis(100)).await,
+                Ok(Some(s)) if s.message == sending.message => {
+                    sleep(Duration::from_millis(100)).await
+                }
                 _ => return,
             }
         }
@@ -409,5 +446,5 @@ pub async fn recover(app: &Arc<App>, session: SessionId, sending: Sending) {
         if cleared { "; the text was cleared from the input box" } else { "" }
     );
     let fact = Fact::SendFailed { message: sending.message, error };
-    super::tell(app, Report::fact(session, Source::Chorus, super::clock::now(), fact)).await;
+    super::tell(app, Report::fact(session, Source::Chorus, crate::clock::now(), fact)).await;
 }

@@ -1,5 +1,6 @@
 //! Taking in hooks: from Claude Code over the socket, and from the spool.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,16 +8,19 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use serde_json::Value;
 
+use super::App;
 use super::error::Error;
 use super::held::Place;
 use super::observe::{Report, observe};
-use super::{App, clock};
-use crate::claude::hooks::{self, HookEvent, HookReport};
+use crate::claude::hooks::{self, HookError, HookEvent, HookReport};
+use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId, Stamp};
+use crate::domain::message::Direction;
 use crate::domain::observation::Fact;
 use crate::domain::permission::{
     Decision, PermissionRequest, PermissionStatus, SessionRule, Verdict, summarise,
 };
+use crate::domain::prompt;
 use crate::domain::record::Record;
 use crate::domain::scrub::{scrub, scrub_json};
 use crate::domain::session::Source;
@@ -107,16 +111,19 @@ impl Drop for Waiting {
 fn claude_answer(decision: Decision) -> hooks::Answer {
     match decision.verdict {
         Verdict::Allow => hooks::Answer::Allow { updated_input: None },
-        Verdict::Deny => hooks::Answer::Deny { message: decision.message, interrupt: decision.interrupt },
+        Verdict::Deny => {
+            hooks::Answer::Deny { message: decision.message, interrupt: decision.interrupt }
+        }
     }
 }
 
 /// Takes in a hook.
 pub async fn take(app: &Arc<App>, delivery: Delivery) -> Result<Taken, Error> {
     let event = HookEvent::parse(&delivery.event);
-    let mut told = hooks::parse(&event, &delivery.payload).map_err(|e| Error::invalid(e.field(), e.to_string()))?;
+    let mut told =
+        hooks::parse(event.clone(), &delivery.payload, delivery.at).map_err(unreadable)?;
     let session = identify(app, &delivery, &told).await?;
-    let asked = told.asks.take();
+    let asked = told.permission.take();
     let mut report = report(session, &delivery, &event, told);
     let Some(asked) = asked else {
         observed(app, report).await?;
@@ -130,15 +137,7 @@ pub async fn take(app: &Arc<App>, delivery: Delivery) -> Result<Taken, Error> {
     {
         return Ok(Taken::Done);
     }
-    report.facts.push((
-        delivery.at,
-        Fact::PermissionAsked {
-            id,
-            tool: asked.tool.clone(),
-            input_digest: asked.input_digest,
-            agent_id: asked.agent_id,
-        },
-    ));
+    report.facts.push((delivery.at, asked.fact(id, delivery.stamp)));
     report.asks = Some(Box::new(PermissionRequest {
         id,
         session_id: session,
@@ -190,13 +189,26 @@ pub async fn take(app: &Arc<App>, delivery: Delivery) -> Result<Taken, Error> {
     Ok(Taken::Asked(waiting))
 }
 
+fn unreadable(e: HookError) -> Error {
+    let field = match &e {
+        HookError::Json(_) => "body",
+        HookError::Field { field, .. } => field,
+    };
+    Error::invalid(field, e.to_string())
+}
+
+/// Whether a hook is kept as it came: Chorus makes nothing else of it.
+fn is_kept_raw(event: &HookEvent) -> bool {
+    matches!(event, HookEvent::Unknown(_) | HookEvent::Notification)
+}
+
 fn report(session: SessionId, delivery: &Delivery, event: &HookEvent, told: HookReport) -> Report {
     let mut records = told.records;
     scrub_records(&mut records);
-    let raw = event.is_kept_raw().then(|| {
+    let raw = is_kept_raw(event).then(|| {
         let mut payload: Value = serde_json::from_slice(&delivery.payload).unwrap_or_default();
         scrub_json(&mut payload);
-        (delivery.stamp, serde_json::json!({ "session_id": session, "event": event.name(), "at": delivery.at, "payload": payload }))
+        (delivery.stamp, serde_json::json!({ "session_id": session, "event": event.as_str(), "at": delivery.at, "payload": payload }))
     });
     // Where the transcript is: told at the beginning, and by nobody else as soon.
     let starts = told.facts.iter().any(|f| matches!(f, Fact::ConversationStarted { .. }));
@@ -226,7 +238,9 @@ async fn identify(app: &App, delivery: &Delivery, told: &HookReport) -> Result<S
     let found = app
         .engine
         .read(move |live| {
-            live.sessions().find(|s| conversation.is_some() && s.state.conversation == conversation).map(|s| s.id)
+            live.sessions()
+                .find(|s| conversation.is_some() && s.state.conversation == conversation)
+                .map(|s| s.id)
         })
         .await?;
     found.ok_or(Error::NotFound { what: "session with Claude Code's session_id", name: named })
@@ -251,6 +265,17 @@ async fn load(app: &App, id: SessionId) -> Result<(), Error> {
 /// Takes in a report, durably.
 pub async fn observed(app: &App, report: Report) -> Result<(), Error> {
     app.engine.run(move |live, unit| Ok(observe(live, unit, report)?)).await
+}
+
+/// The digests of prompts by their utterances' keys: taken before secrets are removed.
+pub fn prompt_digests(records: &[Record]) -> HashMap<String, String> {
+    let said = records.iter().filter_map(|r| match r {
+        Record::Said(u) if u.direction == Direction::User => {
+            Some((u.key.clone(), prompt::digest(&u.text)))
+        }
+        _ => None,
+    });
+    said.collect()
 }
 
 /// Removes secrets from what is for the record.
@@ -289,9 +314,13 @@ pub async fn drain_spool(app: &Arc<App>) {
                         kept = true;
                         break;
                     }
-                    Err(e) => tracing::warn!(error = %e, path = %path.display(), "a spooled hook is of no use"),
+                    Err(e) => {
+                        tracing::warn!(error = %e, path = %path.display(), "a spooled hook is of no use")
+                    }
                 },
-                None => tracing::warn!(path = %path.display(), "a file in the spool is no hook of ours"),
+                None => {
+                    tracing::warn!(path = %path.display(), "a file in the spool is no hook of ours")
+                }
             }
             let _ = fs::remove_file(&path);
         }
@@ -303,7 +332,8 @@ pub async fn drain_spool(app: &Arc<App>) {
 
 fn oldest(dir: PathBuf) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
-    let mut files: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "hook")).collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter(|p| p.extension().is_some_and(|e| e == "hook")).collect();
     files.sort();
     files.truncate(SPOOL_BATCH);
     files

@@ -12,14 +12,15 @@ use tokio::time::{sleep, timeout};
 
 use super::error::Error;
 use super::observe::Report;
-use super::{App, clock, terminal};
+use super::{App, terminal};
 use crate::claude::installation::{self, Installed};
 use crate::claude::launch::{self as claude_launch, Conversation};
 use crate::claude::profile::Profile;
 use crate::claude::{hooks, paths, screen};
+use crate::clock;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
-use crate::domain::session::{ClaudeStatus, Launch, Session, Source};
+use crate::domain::session::{ClaudeStatus, Launch, PermissionMode, Session, Source};
 use crate::process;
 use crate::tmux::{Capture, NewSession};
 
@@ -59,7 +60,8 @@ pub async fn installed(app: &App) -> Result<Installed, Error> {
 
 /// Checks how Claude is to be launched.
 pub fn check(launch: &Launch) -> Result<(), Error> {
-    claude_launch::validate(launch).map_err(|e| Error::invalid(&format!("launch.{}", e.field()), e.to_string()))
+    claude_launch::validate(launch)
+        .map_err(|e| Error::invalid(&format!("launch.{}", e.field()), e.to_string()))
 }
 
 /// Whether there is something to resume: a conversation without any prompt leaves no transcript.
@@ -76,7 +78,10 @@ pub async fn run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     match try_run(app, start).await {
         Ok(()) => Ok(()),
         Err(e) => {
-            let fact = Fact::LaunchFailed { error: e.to_string(), remedy: Some("`chorus doctor` checks what is needed".into()) };
+            let fact = Fact::LaunchFailed {
+                error: e.to_string(),
+                remedy: Some("`chorus doctor` checks what is needed".into()),
+            };
             super::tell(app, Report::fact(id, Source::Chorus, clock::now(), fact)).await;
             Err(e)
         }
@@ -89,21 +94,29 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     let session = super::sessions::by_id(app, start.session).await?;
     let claude = installed(app).await?;
     let plan = plan(app, &session, &claude, &start).await?;
-    let file = write_plan(app, &session, &plan).map_err(|e| unavailable(format!("the launch could not be prepared: {e}")))?;
+    let file = write_plan(app, &session, &plan)
+        .map_err(|e| unavailable(format!("the launch could not be prepared: {e}")))?;
     let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.into()];
     let tmux = app.tmux().await?;
     let workspace = PathBuf::from(&session.workspace_path);
-    let there = tmux.list_panes().await.ok().and_then(|panes| panes.into_iter().find(|p| p.session == session.tmux_session));
+    let there = tmux
+        .list_panes()
+        .await
+        .ok()
+        .and_then(|panes| panes.into_iter().find(|p| p.session == session.tmux_session));
     let pane = match there {
         Some(pane) => tmux.respawn_pane(pane.pane, &workspace, &[], &argv).await,
-        None => tmux.new_session(NewSession::new(session.tmux_session.clone(), workspace, argv)).await,
+        None => {
+            tmux.new_session(NewSession::new(session.tmux_session.clone(), workspace, argv)).await
+        }
     };
     let pane = pane.map_err(|e| unavailable(e.to_string()))?;
     app.set_pane(session.id, Some(pane.pane));
     let generation = session.state.generation;
     match process::identify(pane.pid) {
         Some(process) => {
-            let mut report = Report::fact(session.id, Source::Chorus, clock::now(), Fact::Launched { process });
+            let mut report =
+                Report::fact(session.id, Source::Chorus, clock::now(), Fact::Launched { process });
             report.generation = Some(generation);
             super::ingest::observed(app, report).await?;
         }
@@ -115,13 +128,26 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     Ok(())
 }
 
-async fn plan(app: &App, session: &Session, claude: &Installed, start: &Start) -> Result<Plan, Error> {
-    let profile = Profile::for_text(&claude.version);
+async fn plan(
+    app: &App,
+    session: &Session,
+    claude: &Installed,
+    start: &Start,
+) -> Result<Plan, Error> {
+    let profile = Profile::of(&claude.version);
     if profile.untested {
         tracing::warn!(version = %claude.version, "Claude Code {} is newer than any this Chorus was tested with", claude.version);
     }
-    let settings = hooks::settings(&app.program, &session.launch, &profile);
-    let conversation = if start.resume { Conversation::Resume(&start.conversation) } else { Conversation::New(&start.conversation) };
+    let settings = hooks::settings(
+        &app.program,
+        session.launch.permission_mode.unwrap_or(PermissionMode::Default),
+        &profile,
+    );
+    let conversation = if start.resume {
+        Conversation::Resume(&start.conversation)
+    } else {
+        Conversation::New(&start.conversation)
+    };
     let command = claude_launch::command(claude_launch::Request {
         binary: &claude.path,
         launch: &session.launch,
@@ -148,8 +174,14 @@ async fn plan(app: &App, session: &Session, claude: &Installed, start: &Start) -
 fn write_plan(app: &App, session: &Session, plan: &Plan) -> std::io::Result<PathBuf> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let file = app.data.launches().join(format!("{}-{}.json", session.id, session.state.generation));
-    let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+    let file =
+        app.data.launches().join(format!("{}-{}.json", session.id, session.state.generation));
+    let mut out = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file)?;
     out.write_all(&serde_json::to_vec(plan)?)?;
     Ok(file)
 }
@@ -162,8 +194,10 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
             () = app.shutdown.cancelled() => return,
             () = sleep(pause) => {}
         }
-        let waits = |s: &Session| {
-            !s.state.started && s.state.generation == generation && s.state.claude_status != ClaudeStatus::Stopped
+        let waits = move |s: &Session| {
+            !s.state.started
+                && s.state.generation == generation
+                && s.state.claude_status != ClaudeStatus::Stopped
         };
         match app.engine.read(move |live| live.session(id).is_some_and(waits)).await {
             Ok(true) => {}
@@ -172,7 +206,10 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
         if let Ok(text) = terminal::capture(app, id, Capture::default()).await
             && let Some(dialog) = screen::blocking_dialog(&text)
         {
-            let fact = Fact::StartBlocked { dialog: dialog.name.to_string(), remedy: dialog.remedy.to_string() };
+            let fact = Fact::StartBlocked {
+                dialog: dialog.name.to_string(),
+                remedy: dialog.remedy.to_string(),
+            };
             let mut report = Report::fact(id, Source::Screen, clock::now(), fact);
             report.generation = Some(generation);
             super::tell(app, report).await;
@@ -202,10 +239,15 @@ pub async fn environment(app: &App) -> &HashMap<String, String> {
 async fn login_environment(shell: &str) -> std::io::Result<HashMap<String, String>> {
     let mut command = Command::new(shell);
     command.args(["-l", "-c", "env -0"]).stdin(std::process::Stdio::null()).kill_on_drop(true);
-    let output = timeout(LOGIN_SHELL, command.output()).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    let output = timeout(LOGIN_SHELL, command.output())
+        .await
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
     let text = String::from_utf8_lossy(&output.stdout);
     let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
     // A shell that greets puts its words before the first name.
     let name = |n: &str| n.lines().last().unwrap_or_default().to_owned();
-    Ok(pairs.map(|(n, v)| (name(n), v.to_owned())).filter(|(n, _)| !n.is_empty() && n != "_" && n != "SHLVL").collect())
+    Ok(pairs
+        .map(|(n, v)| (name(n), v.to_owned()))
+        .filter(|(n, _)| !n.is_empty() && n != "_" && n != "SHLVL")
+        .collect())
 }

@@ -1,7 +1,6 @@
 //! Use cases: what Chorus does, put together from the store and the outside world.
 
 mod app;
-pub mod clock;
 pub mod couriers;
 pub mod engine;
 pub mod error;

@@ -1,6 +1,8 @@
 //! Taking in what the sources tell: the one way by which hooks, transcripts, state files, the
 //! process table and people's decisions become state, rows and events.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use super::engine::{Effect, Unit};
@@ -12,8 +14,7 @@ use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::{
     self, DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
 };
-use crate::domain::prompt;
-use crate::domain::record::{Record, Utterance};
+use crate::domain::record::Record;
 use crate::domain::reducer::{Change, reduce};
 use crate::domain::scrub::scrub_json;
 use crate::domain::session::{ClaudeStatus, SessionState, Source};
@@ -37,6 +38,8 @@ pub struct Report {
     pub facts: Vec<(Timestamp, Fact)>,
     /// What is for the record, scrubbed.
     pub records: Vec<Record>,
+    /// The digests of the prompts among the records, by the utterances' keys.
+    pub prompts: HashMap<String, String>,
     /// The request that a `PermissionAsked` among the facts is about.
     pub asks: Option<Box<PermissionRequest>>,
     /// A hook that is kept as it came: its delivery, and what it said.
@@ -56,6 +59,7 @@ impl Report {
             transcript_path: None,
             facts: Vec::new(),
             records: Vec::new(),
+            prompts: HashMap::new(),
             asks: None,
             raw: None,
             read_to: None,
@@ -75,7 +79,7 @@ pub struct UnknownSession;
 /// Takes in a report: moves the state, and notes the rows, events and effects that follow.
 pub fn observe(live: &mut Live, unit: &mut Unit, report: Report) -> Result<(), UnknownSession> {
     let before = live.session(report.session).ok_or(UnknownSession)?.state.clone();
-    let mut intake = Intake { live, unit, id: report.session, delivered: None };
+    let mut intake = Intake { live, unit, id: report.session };
     intake.take(report);
     intake.close(&before);
     Ok(())
@@ -85,13 +89,12 @@ struct Intake<'a> {
     live: &'a mut Live,
     unit: &'a mut Unit,
     id: SessionId,
-    /// The prompt that this report confirmed.
-    delivered: Option<MessageId>,
 }
 
 impl Intake<'_> {
     fn take(&mut self, report: Report) {
-        let Report { source, generation, conversation, asks, facts, records, raw, .. } = report;
+        let Report { source, generation, conversation, asks, facts, records, prompts, raw, .. } =
+            report;
         let observation = |at, fact| Observation {
             at,
             source,
@@ -107,31 +110,30 @@ impl Intake<'_> {
                 self.remember(*request);
             }
         }
-        for (at, fact) in facts {
+        // A transcript may tell of earlier processes: of those only the record speaks.
+        let since = if source == Source::Transcript {
+            self.state().launched_at
+        } else {
+            Timestamp(i64::MIN)
+        };
+        for (at, fact) in facts.into_iter().filter(|(at, _)| *at >= since) {
             self.reduce(&observation(at, fact));
+        }
+        // The transcript confirms a prompt as well as its hook, which may have been lost.
+        for record in &records {
+            if let Record::Said(u) = record
+                && u.at >= since
+                && let Some(digest) = prompts.get(&u.key)
+            {
+                let digest = digest.clone();
+                self.reduce(&observation(u.at, Fact::PromptSubmitted { digest, automatic: false }));
+            }
         }
         if let Some((id, at)) = asked {
             self.apply_rules(id, at);
         }
-        // The transcript confirms a prompt as well as its hook, which may have been lost.
-        if source == Source::Transcript {
-            for record in &records {
-                if let Record::Said(u) = record
-                    && u.direction == Direction::User
-                {
-                    let digest = prompt::digest(&u.text);
-                    if self.state().sending.as_ref().is_some_and(|s| s.digest == digest) {
-                        self.reduce(&observation(
-                            u.at,
-                            Fact::PromptSubmitted { digest, automatic: false },
-                        ));
-                        self.claim_utterance(conversation.as_ref(), u);
-                    }
-                }
-            }
-        }
         for record in records {
-            self.record(source, conversation.as_ref(), record);
+            self.record(conversation.as_ref(), record, &prompts);
         }
         if let (Some(id), Some(path)) = (&conversation, report.transcript_path) {
             self.unit.write(Write::LocateTranscript { id: id.clone(), path });
@@ -162,7 +164,12 @@ impl Intake<'_> {
 
     // --- the record ---
 
-    fn record(&mut self, source: Source, conversation: Option<&ConversationId>, record: Record) {
+    fn record(
+        &mut self,
+        conversation: Option<&ConversationId>,
+        record: Record,
+        prompts: &HashMap<String, String>,
+    ) {
         let session = self.id;
         match (record, conversation) {
             (Record::Tool(call), _) => self.unit.write(Write::Tool {
@@ -170,20 +177,18 @@ impl Intake<'_> {
                 conversation: conversation.cloned(),
                 call: Box::new(call),
             }),
-            (Record::Said(u), Some(id)) => {
-                if u.direction == Direction::User && self.delivered.is_some() {
-                    self.claim_utterance(Some(id), &u);
-                    return;
-                }
-                let source = match (u.direction, source) {
-                    (Direction::User, _) => MessageSource::Terminal,
+            (Record::Said(utterance), Some(id)) => {
+                let source = match utterance.direction {
+                    Direction::User => MessageSource::Terminal,
                     _ => MessageSource::Hook,
                 };
+                let prompt = prompts.get(&utterance.key).cloned();
                 self.unit.write(Write::Say {
                     session,
                     conversation: id.clone(),
                     source,
-                    utterance: u,
+                    utterance,
+                    prompt,
                 });
             }
             (Record::Usage { message_id, model, usage }, Some(id)) => {
@@ -197,18 +202,6 @@ impl Intake<'_> {
             }
             // Without its conversation an utterance has no identity: the transcript will tell it.
             (Record::Said(_) | Record::Usage { .. }, None) => {}
-        }
-    }
-
-    /// A prompt that was just confirmed and the utterance that Claude Code made of it are one row.
-    fn claim_utterance(&mut self, conversation: Option<&ConversationId>, u: &Utterance) {
-        if let (Some(message), Some(conversation)) = (self.delivered.take(), conversation) {
-            self.unit.write(Write::ClaimUtterance {
-                message,
-                conversation: conversation.clone(),
-                key: u.key.clone(),
-                at: u.at,
-            });
         }
     }
 
@@ -250,7 +243,6 @@ impl Intake<'_> {
                 self.unit.write(Write::MatchPermission { request: id, call: tool_use });
             }
             Change::Delivered(message) => {
-                self.delivered = Some(message);
                 self.deliver(message, Delivery::Delivered, None);
             }
             Change::Undelivered { message, error } => {

@@ -65,7 +65,10 @@ pub async fn decide(
             let session = open.request.session_id;
             let rule = SessionRule::of(&open.request.tool, &open.request.input);
             if decision.for_session && rule.is_none() {
-                return Err(Error::invalid("for_session", "plans and questions are decided one by one"));
+                return Err(Error::invalid(
+                    "for_session",
+                    "plans and questions are decided one by one",
+                ));
             }
             let for_session = decision.for_session && decision.verdict == Verdict::Allow;
             let fact = Fact::PermissionDecided { id, decision, by };
@@ -97,5 +100,8 @@ pub async fn decide(
 fn already(request: &PermissionRequest) -> Error {
     let by = request.decided_by.map(|by| format!(" by {by}")).unwrap_or_default();
     let verdict = request.verdict.map(|v| format!(" ({v})")).unwrap_or_default();
-    Error::conflict(format!("this request is {} already{by}{verdict}; nothing was changed", request.status))
+    Error::conflict(format!(
+        "this request is {} already{by}{verdict}; nothing was changed",
+        request.status
+    ))
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::App;
 use super::error::Error;
-use super::{App, clock};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::store::{Write, projects};
@@ -30,7 +30,8 @@ pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project
         Some(name) => Some(check_name(name)?),
         None => None,
     };
-    let fallback = root.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
+    let fallback =
+        root.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
     let root = root.to_string_lossy().into_owned();
     app.engine
         .run(move |live, unit| {
@@ -40,7 +41,9 @@ pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project
             let taken = |name: &str| live.projects().any(|p| p.name == name);
             let name = match wanted {
                 Some(name) if taken(&name) => {
-                    return Err(Error::conflict(format!("another project is called {name:?}; choose another name")));
+                    return Err(Error::conflict(format!(
+                        "another project is called {name:?}; choose another name"
+                    )));
                 }
                 Some(name) => name,
                 None if taken(&fallback) => {
@@ -50,7 +53,8 @@ pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project
                 None => fallback,
             };
             let now = unit.now;
-            let project = Project { id: ProjectId::new(), name, root, created_at: now, updated_at: now };
+            let project =
+                Project { id: ProjectId::new(), name, root, created_at: now, updated_at: now };
             live.put_project(project.clone());
             unit.write(Write::AddProject(project.clone()));
             Ok((project, true))
@@ -66,7 +70,9 @@ pub async fn default(app: &App) -> Result<Project, Error> {
         } else {
             app.config.project_root.clone()
         };
-        let root = root.canonicalize().map_err(|e| Error::invalid("project_root", format!("{}: {e}", root.display())))?;
+        let root = root
+            .canonicalize()
+            .map_err(|e| Error::invalid("project_root", format!("{}: {e}", root.display())))?;
         Ok::<_, Error>(add(app, &root.to_string_lossy(), None).await?.0.id)
     };
     let id = app.default_project.get_or_try_init(find).await?;
@@ -79,7 +85,9 @@ pub async fn rename(app: &App, id: ProjectId, name: String) -> Result<Project, E
     app.engine
         .run(move |live, unit| {
             if live.projects().any(|p| p.name == name && p.id != id) {
-                return Err(Error::conflict(format!("another project is called {name:?}; choose another name")));
+                return Err(Error::conflict(format!(
+                    "another project is called {name:?}; choose another name"
+                )));
             }
             let mut project = live.project(id).cloned().ok_or_else(|| unknown(id))?;
             project.name = name;
@@ -99,7 +107,9 @@ pub async fn remove(app: &App, id: ProjectId) -> Result<(), Error> {
         .run(move |live, unit| {
             // A session may have been created since the count: the live state knows it.
             if used > 0 || live.sessions().any(|s| s.project_id == id) {
-                return Err(Error::conflict("the project has sessions, whose record would be lost with it"));
+                return Err(Error::conflict(
+                    "the project has sessions, whose record would be lost with it",
+                ));
             }
             live.remove_project(id);
             unit.write(Write::DeleteProject(id));
@@ -110,7 +120,8 @@ pub async fn remove(app: &App, id: ProjectId) -> Result<(), Error> {
 
 fn check_name(name: String) -> Result<String, Error> {
     let trimmed = name.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > 100 || trimmed.chars().any(char::is_control) {
+    if trimmed.is_empty() || trimmed.chars().count() > 100 || trimmed.chars().any(char::is_control)
+    {
         return Err(Error::invalid("name", "expected 1 to 100 printable characters"));
     }
     Ok(trimmed.to_owned())
@@ -121,7 +132,9 @@ pub fn folder(field: &str, path: &Path) -> Result<PathBuf, Error> {
     if !path.is_absolute() {
         return Err(Error::invalid(field, "expected an absolute path"));
     }
-    let real = path.canonicalize().map_err(|e| Error::invalid(field, format!("{}: {e}", path.display())))?;
+    let real = path
+        .canonicalize()
+        .map_err(|e| Error::invalid(field, format!("{}: {e}", path.display())))?;
     if !real.is_dir() {
         return Err(Error::invalid(field, format!("{} is not a folder", real.display())));
     }
@@ -135,7 +148,10 @@ pub fn folder(field: &str, path: &Path) -> Result<PathBuf, Error> {
 pub fn inside(project: &Project, field: &str, path: &str) -> Result<PathBuf, Error> {
     let real = folder(field, Path::new(path))?;
     if !real.starts_with(&project.root) {
-        return Err(Error::invalid(field, format!("{} is not inside the project's folder {}", real.display(), project.root)));
+        return Err(Error::invalid(
+            field,
+            format!("{} is not inside the project's folder {}", real.display(), project.root),
+        ));
     }
     Ok(real)
 }

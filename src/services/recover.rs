@@ -9,7 +9,8 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, clock, couriers, ingest};
+use super::{App, couriers, ingest};
+use crate::clock;
 use crate::domain::ids::SessionId;
 use crate::domain::observation::Fact;
 use crate::domain::session::{ClaudeStatus, Session, Source};
@@ -23,7 +24,9 @@ const LAUNCH_PATIENCE_MS: i64 = 15_000;
 /// processes are still there, which prompts were under way.
 pub async fn run(app: &Arc<App>) {
     ingest::drain_spool(app).await;
-    let running = |live: &Live| -> Vec<Session> { live.sessions().filter(|s| s.is_live()).cloned().collect() };
+    let running = |live: &Live| -> Vec<Session> {
+        live.sessions().filter(|s| s.is_live()).cloned().collect()
+    };
     let Ok(sessions) = app.engine.read(running).await else { return };
     if !sessions.is_empty()
         && let Err(e) = panes(app).await
@@ -46,14 +49,17 @@ pub async fn run(app: &Arc<App>) {
 /// Finds the pane of every session, and the tmux sessions that none of ours explains.
 pub async fn panes(app: &Arc<App>) -> Result<(), Error> {
     let tmux = app.tmux().await?;
-    let panes = tmux.list_panes().await.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
-    let by_session: HashMap<String, Pane> = panes.into_iter().map(|p| (p.session.clone(), p)).collect();
+    let panes =
+        tmux.list_panes().await.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+    let by_session: HashMap<String, Pane> =
+        panes.into_iter().map(|p| (p.session.clone(), p)).collect();
     let names = |live: &Live| -> Vec<(SessionId, String)> {
         live.sessions().filter(|s| s.is_live()).map(|s| (s.id, s.tmux_session.clone())).collect()
     };
     let sessions = app.engine.read(names).await?;
     let prefix = format!("{}-", app.config.session_prefix);
-    let mut orphans: Vec<String> = by_session.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+    let mut orphans: Vec<String> =
+        by_session.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
     for (id, name) in sessions {
         orphans.retain(|o| *o != name);
         app.set_pane(id, by_session.get(&name).map(|p| p.pane));
@@ -70,16 +76,23 @@ pub async fn panes(app: &Arc<App>) -> Result<(), Error> {
 
 /// Checks whether a session's process is still there.
 pub async fn check(app: &Arc<App>, id: SessionId) {
-    let Ok(Some(session)) = app.engine.read(move |live| live.session(id).cloned()).await else { return };
+    let Ok(Some(session)) = app.engine.read(move |live| live.session(id).cloned()).await else {
+        return;
+    };
     let generation = session.state.generation;
     match session.state.process {
         Some(process) if process::alive(process) => {}
         Some(_) => process_gone(app, id, generation).await,
         None if session.state.claude_status == ClaudeStatus::Stopped => {}
         // The server died between the launch and its note of the process.
-        None => match find_pane(app, &session).await.filter(|p| !p.dead).and_then(|p| process::identify(p.pid)) {
+        None => match find_pane(app, &session)
+            .await
+            .filter(|p| !p.dead)
+            .and_then(|p| process::identify(p.pid))
+        {
             Some(process) => {
-                let mut report = Report::fact(id, Source::Process, clock::now(), Fact::Launched { process });
+                let mut report =
+                    Report::fact(id, Source::Process, clock::now(), Fact::Launched { process });
                 report.generation = Some(generation);
                 super::tell(app, report).await;
             }
@@ -99,7 +112,9 @@ async fn find_pane(app: &Arc<App>, session: &Session) -> Option<Pane> {
 
 /// Notes that a session's process is gone, and how it ended as far as tmux knows.
 pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
-    let Ok(Some(session)) = app.engine.read(move |live| live.session(id).cloned()).await else { return };
+    let Ok(Some(session)) = app.engine.read(move |live| live.session(id).cloned()).await else {
+        return;
+    };
     if session.state.generation != generation
         || session.state.claude_status == ClaudeStatus::Stopped && session.state.process.is_none()
     {
@@ -115,16 +130,21 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
         pane = find_pane(app, &session).await;
     }
     let (how, orderly) = match &pane {
-        Some(Pane { dead_signal: Some(signal), .. }) => (Some(format!("killed by signal {signal}")), false),
+        Some(Pane { dead_signal: Some(signal), .. }) => {
+            (Some(format!("killed by signal {signal}")), false)
+        }
         Some(Pane { dead_status: Some(0), .. }) => (Some("it exited".to_owned()), true),
-        Some(Pane { dead_status: Some(status), .. }) => (Some(format!("exit status {status}")), false),
+        Some(Pane { dead_status: Some(status), .. }) => {
+            (Some(format!("exit status {status}")), false)
+        }
         Some(_) => (None, false),
         None => (Some("its terminal was closed".to_owned()), false),
     };
     if pane.is_none() {
         app.set_pane(id, None);
     }
-    let mut report = Report::fact(id, Source::Process, clock::now(), Fact::ProcessGone { how, orderly });
+    let mut report =
+        Report::fact(id, Source::Process, clock::now(), Fact::ProcessGone { how, orderly });
     report.generation = Some(generation);
     super::tell(app, report).await;
 }

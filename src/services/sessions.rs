@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
-use super::{App, clock, launch, projects, terminal};
+use super::{App, launch, projects, terminal};
 use crate::claude::profile::Profile;
+use crate::clock;
 use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::Fact;
@@ -18,7 +19,7 @@ use crate::domain::prompt::Prompt;
 use crate::domain::record::Message;
 use crate::domain::scrub::scrub;
 use crate::domain::session::{
-    ClaudeStatus, Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
+    ClaudeStatus, Launch, Process, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
 use crate::process;
 use crate::store::messages::Outgoing;
@@ -61,9 +62,12 @@ pub struct Beside {
 }
 
 fn look_beside(live: &Live, id: SessionId) -> Beside {
-    let pending = || live.open.values().filter(|o| o.request.session_id == id && o.decision.is_none());
+    let pending =
+        || live.open.values().filter(|o| o.request.session_id == id && o.decision.is_none());
     Beside {
-        permission_prompt: pending().min_by_key(|o| o.request.requested_at).map(|o| o.request.summary.clone()),
+        permission_prompt: pending()
+            .min_by_key(|o| o.request.requested_at)
+            .map(|o| o.request.summary.clone()),
         pending_permissions: pending().count(),
         queued_messages: live.queue(id).count(),
     }
@@ -75,7 +79,12 @@ pub async fn beside(app: &App, id: SessionId) -> Result<Beside, Error> {
 }
 
 /// Lists sessions, those that changed last first.
-pub async fn list(app: &App, filter: &sessions::Filter, after: Option<&Cursor>, limit: u32) -> Result<(Page<Session>, HashMap<SessionId, Beside>), Error> {
+pub async fn list(
+    app: &App,
+    filter: &sessions::Filter,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<(Page<Session>, HashMap<SessionId, Beside>), Error> {
     let page = sessions::list(&app.db, filter, after, limit).await?;
     let ids: Vec<SessionId> = page.items.iter().map(|s| s.id).collect();
     let beside = app
@@ -102,7 +111,9 @@ pub async fn find(app: &App, name: &str) -> Result<Session, Error> {
     let running = app
         .engine
         .read(move |live| {
-            let named = |s: &&Session| s.is_live() && (s.name.as_str() == wanted || s.tmux_session == wanted);
+            let named = |s: &&Session| {
+                s.is_live() && (s.name.as_str() == wanted || s.tmux_session == wanted)
+            };
             live.sessions().find(named).cloned()
         })
         .await?;
@@ -131,7 +142,7 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     launch::check(&new.launch)?;
     let prompt = match new.prompt.as_deref().filter(|p| !p.is_empty()) {
         Some(text) => {
-            let profile = Profile::for_text(&claude.version);
+            let profile = Profile::of(&claude.version);
             let prompt = Prompt::new(text, false, profile.leading_blank_disarms_slash);
             Some(prompt.map_err(|e| Error::invalid("initial_prompt", e.to_string()))?)
         }
@@ -144,11 +155,14 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     let prefix = app.config.session_prefix.clone();
     let conversation = ConversationId(uuid::Uuid::new_v4().to_string());
     let begin = {
-        let (conversation, workspace) = (conversation.clone(), workspace.to_string_lossy().into_owned());
+        let (conversation, workspace) =
+            (conversation.clone(), workspace.to_string_lossy().into_owned());
         move |live: &mut Live, unit: &mut super::engine::Unit| {
             let name = match given {
                 Some(name) if live.is_taken(&name) => {
-                    return Err(Error::conflict(format!("a live session is called {name} already; choose another name")));
+                    return Err(Error::conflict(format!(
+                        "a live session is called {name} already; choose another name"
+                    )));
                 }
                 Some(name) => name,
                 None => live.free_name(&suggested.unwrap_or_else(SessionName::fallback)),
@@ -171,7 +185,11 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
             };
             unit.write(Write::AddSession(Box::new(session.clone())));
             live.admit(session);
-            observe(live, unit, Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }))?;
+            observe(
+                live,
+                unit,
+                Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }),
+            )?;
             if let Some(prompt) = &prompt {
                 add_first_prompt(live, unit, id, prompt, new.source)?;
             }
@@ -188,7 +206,13 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
 }
 
 /// The first prompt goes as an argument of the command line, and is confirmed like any other.
-fn add_first_prompt(live: &mut Live, unit: &mut super::engine::Unit, id: SessionId, prompt: &Prompt, source: MessageSource) -> Result<(), Error> {
+fn add_first_prompt(
+    live: &mut Live,
+    unit: &mut super::engine::Unit,
+    id: SessionId,
+    prompt: &Prompt,
+    source: MessageSource,
+) -> Result<(), Error> {
     let message = Message {
         id: MessageId::new(),
         session_id: id,
@@ -201,8 +225,14 @@ fn add_first_prompt(live: &mut Live, unit: &mut super::engine::Unit, id: Session
         agent_id: None,
         timestamp: unit.now,
     };
-    let sending = Sending { message: message.id, digest: prompt.digest().to_owned(), since: unit.now, raw: false };
-    let outgoing = Outgoing { message, text: Some(prompt.text().to_owned()), raw: false, force: false };
+    let sending = Sending {
+        message: message.id,
+        digest: prompt.digest().to_owned(),
+        since: unit.now,
+        raw: false,
+    };
+    let outgoing =
+        Outgoing { message, text: Some(prompt.text().to_owned()), raw: false, force: false };
     live.queue_mut(id).push_back(outgoing.clone());
     unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
     observe(live, unit, Report::fact(id, Source::Chorus, unit.now, Fact::SendBegan(sending)))?;
@@ -210,7 +240,11 @@ fn add_first_prompt(live: &mut Live, unit: &mut super::engine::Unit, id: Session
 }
 
 /// Replaces what is kept with a session.
-pub async fn set_metadata(app: &App, name: &str, metadata: serde_json::Map<String, serde_json::Value>) -> Result<Session, Error> {
+pub async fn set_metadata(
+    app: &App,
+    name: &str,
+    metadata: serde_json::Map<String, serde_json::Value>,
+) -> Result<Session, Error> {
     let session = find(app, name).await?;
     let id = session.id;
     app.engine
@@ -252,13 +286,7 @@ async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
     let id = session.id;
     super::tell(app, Report::fact(id, Source::Chorus, clock::now(), Fact::EndRequested)).await;
     if let Some(claude) = session.state.process {
-        // Collected first: once Claude is gone, nothing ties them to it.
-        let children = process::descendants(claude.pid);
-        process::terminate(claude);
-        if timeout(GRACE, process::wait_gone(claude)).await.is_err() {
-            process::kill(claude);
-        }
-        process::end_tree(children, Duration::from_secs(1)).await;
+        end_claude(claude).await;
         super::recover::process_gone(app, id, session.state.generation).await;
     }
     if app.pane(id).is_some() {
@@ -268,6 +296,19 @@ async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
         app.set_pane(id, None);
     }
     Ok(())
+}
+
+/// Ends a Claude and whatever it started.
+async fn end_claude(claude: Process) {
+    // Collected first: once Claude is gone, nothing ties them to it.
+    let children = process::descendants(claude.pid);
+    // That it is gone already is as good; what cannot be signalled is killed next.
+    let _ = process::terminate(claude);
+    if timeout(GRACE, process::wait_gone(claude)).await.is_err() {
+        let _ = process::kill(claude);
+        let _ = timeout(GRACE, process::wait_gone(claude)).await;
+    }
+    process::end_tree(children, Duration::from_secs(1)).await;
 }
 
 /// Interrupts the turn with one Escape.
@@ -281,7 +322,10 @@ pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
             pressed.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
             Ok(session)
         }
-        (status, _) => Err(Error::conflict(format!("Claude is {status} in {}: there is no turn to interrupt", session.name))),
+        (status, _) => Err(Error::conflict(format!(
+            "Claude is {status} in {}: there is no turn to interrupt",
+            session.name
+        ))),
     }
 }
 
@@ -292,27 +336,29 @@ pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session,
     let claude = launch::installed(app).await?;
     if let Some(process) = session.state.process {
         super::tell(app, Report::fact(id, Source::Chorus, clock::now(), Fact::EndRequested)).await;
-        let children = process::descendants(process.pid);
-        process::terminate(process);
-        if timeout(GRACE, process::wait_gone(process)).await.is_err() {
-            process::kill(process);
-            process::wait_gone(process).await;
-        }
-        process::end_tree(children, Duration::from_secs(1)).await;
+        end_claude(process).await;
         super::recover::process_gone(app, id, session.state.generation).await;
     }
     let resumable = match &session.state.conversation {
-        Some(conversation) if !fresh => launch::resumable(app, &session, conversation).await.then(|| conversation.clone()),
+        Some(conversation) if !fresh => {
+            launch::resumable(app, &session, conversation).await.then(|| conversation.clone())
+        }
         _ => None,
     };
     let resume = resumable.is_some();
-    let conversation = resumable.unwrap_or_else(|| ConversationId(uuid::Uuid::new_v4().to_string()));
-    let start = launch::Start { session: id, conversation: conversation.clone(), resume, prompt: None };
+    let conversation =
+        resumable.unwrap_or_else(|| ConversationId(uuid::Uuid::new_v4().to_string()));
+    let start =
+        launch::Start { session: id, conversation: conversation.clone(), resume, prompt: None };
     app.engine
         .run(move |live, unit| {
-            let taken = live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
+            let taken =
+                live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
             if taken {
-                return Err(Error::conflict(format!("another live session is called {} now", session.name)));
+                return Err(Error::conflict(format!(
+                    "another live session is called {} now",
+                    session.name
+                )));
             }
             live.admit(session);
             let now = unit.now;
@@ -320,7 +366,11 @@ pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session,
                 session.claude_version = Some(claude.version);
                 session.hidden = false;
             }
-            observe(live, unit, Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }))?;
+            observe(
+                live,
+                unit,
+                Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }),
+            )?;
             Ok(())
         })
         .await?;
@@ -332,9 +382,17 @@ pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session,
 pub async fn attach_command(app: &Arc<App>, name: &str) -> Result<(Session, Vec<String>), Error> {
     let session = find(app, name).await?;
     if app.pane(session.id).is_none() {
-        return Err(Error::conflict(format!("{0} has no terminal: it does not run; `chorus restart {0}` starts it again", session.name)));
+        return Err(Error::conflict(format!(
+            "{0} has no terminal: it does not run; `chorus restart {0}` starts it again",
+            session.name
+        )));
     }
-    let argv = crate::tmux::attach_command(&app.config.tmux, &app.data.tmux_socket(), &session.tmux_session, None);
+    let argv = crate::tmux::attach_command(
+        &app.config.tmux,
+        &app.data.tmux_socket(),
+        &session.tmux_session,
+        None,
+    );
     Ok((session, argv))
 }
 

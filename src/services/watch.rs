@@ -13,10 +13,12 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::observe::Report;
-use super::{App, clock, ingest, recover};
+use super::{App, ingest, recover};
 use crate::claude::paths;
 use crate::claude::state_file::{self, StateFile};
-use crate::claude::tail::{self, Tail};
+use crate::claude::tail::{self, Chunk, Limits, Position};
+use crate::claude::transcript;
+use crate::clock;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
 use crate::domain::session::{ClaudeStatus, Process, Session, Source};
@@ -75,7 +77,7 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
 struct Followed {
     session: SessionId,
     conversation: ConversationId,
-    tail: Tail,
+    position: Position,
 }
 
 struct Watching {
@@ -101,7 +103,9 @@ impl Watching {
         };
         match notify::recommended_watcher(told) {
             Ok(watcher) => self.files = Some(watcher),
-            Err(e) => tracing::warn!(error = %e, "files cannot be watched; the sweep alone looks at them"),
+            Err(e) => {
+                tracing::warn!(error = %e, "files cannot be watched; the sweep alone looks at them")
+            }
         }
         let mut sweep = interval(Duration::from_secs_f64(self.app.config.poll_interval));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -177,8 +181,10 @@ impl Watching {
             let Some(path) = conversation.transcript_path.map(PathBuf::from) else { continue };
             let current = session.state.conversation.as_ref() == Some(&conversation.id);
             if !self.transcripts.contains_key(&path) {
-                let tail = Tail::new(path.clone(), conversation.transcript_offset, conversation.transcript_file);
-                let followed = Followed { session: id, conversation: conversation.id, tail };
+                let inode = conversation.transcript_file.and_then(|f| f.parse().ok()).unwrap_or(0);
+                let position =
+                    Position { offset: conversation.transcript_offset, inode, skipping: false };
+                let followed = Followed { session: id, conversation: conversation.id, position };
                 self.transcripts.insert(path.clone(), followed);
             }
             if let Some(folder) = path.parent() {
@@ -222,7 +228,7 @@ impl Watching {
 
     async fn read_state(&self, session: SessionId, path: &Path) {
         // Written in place: an empty or half file is about to become whole, which is told again.
-        let Some(file) = state_file::read(path) else { return };
+        let Ok(Some(file)) = state_file::read(path) else { return };
         if let Some(report) = state_report(session, &file) {
             super::tell(&self.app, report).await;
         }
@@ -231,29 +237,25 @@ impl Watching {
     async fn read_transcript(&mut self, path: &Path) {
         let Some(followed) = self.transcripts.get_mut(path) else { return };
         loop {
-            let chunk = match followed.tail.read() {
+            let chunk = match tail::read(path, followed.position, Limits::default()) {
                 Ok(Some(chunk)) => chunk,
+                // Claude Code makes it at the first prompt.
                 Ok(None) => return,
                 Err(e) => {
-                    tracing::debug!(error = %e, path = %path.display(), "a transcript cannot be read yet");
+                    tracing::warn!(error = %e, path = %path.display(), "a transcript cannot be read");
                     return;
                 }
             };
-            let tail::Chunk { facts, mut records, offset, file, more } = chunk;
-            ingest::scrub_records(&mut records);
-            let report = Report {
-                conversation: Some(followed.conversation.clone()),
-                facts,
-                records,
-                read_to: Some((offset, file)),
-                ..Report::new(followed.session, Source::Transcript)
-            };
-            if let Err(e) = ingest::observed(&self.app, report).await {
-                tracing::warn!(error = %e, "a part of a transcript could not be recorded; it is read again");
-                followed.tail.again();
+            if chunk.position == followed.position {
                 return;
             }
-            if !more {
+            let report = transcript_report(followed, &chunk);
+            if let Err(e) = ingest::observed(&self.app, report).await {
+                tracing::warn!(error = %e, "a part of a transcript was not recorded; it is read again");
+                return;
+            }
+            followed.position = chunk.position;
+            if !chunk.more {
                 return;
             }
         }
@@ -273,7 +275,8 @@ impl Watching {
         {
             tracing::warn!(error = %e, "tmux cannot be asked for its panes");
         }
-        let alive: HashSet<Process> = self.waited_for.iter().copied().filter(|p| process::alive(*p)).collect();
+        let alive: HashSet<Process> =
+            self.waited_for.iter().copied().filter(|p| process::alive(*p)).collect();
         self.waited_for = alive;
         for id in sessions {
             self.look(id).await;
@@ -285,6 +288,23 @@ impl Watching {
     }
 }
 
+/// What a part of a transcript says.
+fn transcript_report(followed: &Followed, chunk: &Chunk) -> Report {
+    let now = clock::now();
+    let mut report = Report::new(followed.session, Source::Transcript);
+    for (_, line) in chunk.lines() {
+        // A line that is no JSON is Claude Code's trouble, not ours: there is nothing to record.
+        let Ok(Some(item)) = transcript::parse_line(line, now) else { continue };
+        report.facts.extend(item.facts.into_iter().map(|fact| (item.at, fact)));
+        report.records.extend(item.records);
+    }
+    report.prompts = ingest::prompt_digests(&report.records);
+    ingest::scrub_records(&mut report.records);
+    report.conversation = Some(followed.conversation.clone());
+    report.read_to = Some((chunk.position.offset, chunk.position.inode.to_string()));
+    report
+}
+
 /// What a state file says about a session.
 fn state_report(session: SessionId, file: &StateFile) -> Option<Report> {
     let status: ClaudeStatus = file.status?;
@@ -293,4 +313,3 @@ fn state_report(session: SessionId, file: &StateFile) -> Option<Report> {
     report.conversation.clone_from(&file.session_id);
     Some(report)
 }
-

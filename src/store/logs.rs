@@ -28,12 +28,16 @@ const UPSERT: &str = "INSERT INTO command_logs (session_id, conversation_id, too
      result = COALESCE(command_logs.result, excluded.result), \
      result_bytes = COALESCE(command_logs.result_bytes, excluded.result_bytes), \
      result_sha256 = COALESCE(command_logs.result_sha256, excluded.result_sha256), \
-     status = CASE WHEN command_logs.status = 'running' THEN excluded.status ELSE command_logs.status END, \
+     status = CASE WHEN command_logs.status = 'running' OR excluded.status = 'denied' \
+     THEN excluded.status ELSE command_logs.status END, \
+     tool = CASE WHEN command_logs.tool = '' THEN excluded.tool ELSE command_logs.tool END, \
      duration_ms = COALESCE(command_logs.duration_ms, excluded.duration_ms), \
      agent_id = COALESCE(command_logs.agent_id, excluded.agent_id), \
      conversation_id = COALESCE(command_logs.conversation_id, excluded.conversation_id), \
      timestamp = CASE WHEN excluded.timestamp < command_logs.timestamp THEN excluded.timestamp ELSE command_logs.timestamp END \
      WHERE (command_logs.status = 'running' AND excluded.status <> 'running') \
+     OR (excluded.status = 'denied' AND command_logs.status <> 'denied') \
+     OR (command_logs.tool = '' AND excluded.tool <> '') \
      OR (command_logs.result IS NULL AND excluded.result IS NOT NULL) \
      OR (command_logs.duration_ms IS NULL AND excluded.duration_ms IS NOT NULL) \
      OR (command_logs.input = 'null' AND excluded.input <> 'null') \

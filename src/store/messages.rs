@@ -3,6 +3,7 @@
 use super::{Cursor, Db, Page, Result, Tx, id, named, on};
 use crate::domain::ids::{ConversationId, MessageId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::prompt;
 use crate::domain::record::{Message, Utterance};
 use crate::domain::time::Timestamp;
 
@@ -22,8 +23,9 @@ const BY_ID: &str = select!("WHERE id = $1");
 const BY_IDEMPOTENCY_KEY: &str = select!("WHERE session_id = $1 AND idempotency_key = $2");
 const UNDER_WAY: &str = select!("WHERE delivery_status IN ('queued', 'sending') ORDER BY id");
 const INSERT: &str = "INSERT INTO session_messages (id, session_id, conversation_id, direction, \
-     content, source, outgoing, raw, clear_draft, delivery_status, agent_id, idempotency_key, \
-     timestamp) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+     content, source, outgoing, raw, clear_draft, prompt_digest, delivery_status, agent_id, \
+     idempotency_key, timestamp) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 const SAY: &str = "INSERT INTO session_messages (id, session_id, conversation_id, utterance_key, \
      direction, content, source, agent_id, timestamp) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
@@ -31,15 +33,18 @@ const SAY: &str = "INSERT INTO session_messages (id, session_id, conversation_id
 const DELIVER: &str = "UPDATE session_messages SET delivery_status = $2, delivery_error = $3, \
      outgoing = CASE WHEN $2 IN ('delivered', 'undelivered') THEN NULL ELSE outgoing END \
      WHERE id = $1";
-// The utterance may have been recorded by another source before the delivery was known.
-const FORGET_TWIN: &str = "DELETE FROM session_messages WHERE conversation_id = $1 \
-     AND utterance_key = $2 AND id <> $3";
+// A prompt that Chorus sent and that the transcript tells of now. The oldest one with this text,
+// as Claude Code takes them in order; that it was given up for lost is taken back.
 const CLAIM: &str = "UPDATE session_messages SET conversation_id = $2, utterance_key = $3, \
-     timestamp = $4 WHERE id = $1";
+     timestamp = $4, delivery_status = 'delivered', delivery_error = NULL, outgoing = NULL \
+     WHERE id = (SELECT id FROM session_messages WHERE session_id = $1 AND prompt_digest = $5 \
+     AND utterance_key IS NULL AND delivery_status <> 'queued' ORDER BY id LIMIT 1) \
+     AND NOT EXISTS (SELECT 1 FROM session_messages WHERE conversation_id = $2 AND utterance_key = $3) \
+     RETURNING id";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[LIST, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, FORGET_TWIN, CLAIM];
+    &[LIST, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, CLAIM];
 
 /// A message with what only the sending of it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +93,12 @@ impl Row {
             agent_id: self.agent_id,
             timestamp: Timestamp(self.timestamp),
         };
-        Ok(Outgoing { message, text: self.outgoing, raw: self.raw != 0, force: self.clear_draft != 0 })
+        Ok(Outgoing {
+            message,
+            text: self.outgoing,
+            raw: self.raw != 0,
+            force: self.clear_draft != 0,
+        })
     }
 }
 
@@ -139,28 +149,28 @@ pub(super) async fn insert(tx: &mut Tx, o: &Outgoing, idempotency_key: Option<&s
         .bind(m.conversation_id.as_ref().map(|c| c.0.as_str()))
         .bind(m.direction.as_str()).bind(&m.content).bind(m.source.as_str())
         .bind(&o.text).bind(i64::from(o.raw)).bind(i64::from(o.force))
+        .bind(o.text.as_deref().map(prompt::digest))
         .bind(m.delivery_status.map(Delivery::as_str))
         .bind(&m.agent_id).bind(idempotency_key).bind(m.timestamp.0)
         .execute(c).await?);
     Ok(())
 }
 
-/// Records an utterance. Returns its id if it was not known yet.
+/// Records an utterance. Tells whether it was not known yet.
 pub(super) async fn say(
     tx: &mut Tx,
     new: MessageId,
     session: SessionId,
-    conversation: Option<&ConversationId>,
+    conversation: &ConversationId,
     source: MessageSource,
     u: &Utterance,
-) -> Result<Option<MessageId>> {
+) -> Result<bool> {
     let inserted: Option<String> = on!(write tx, c => sqlx::query_scalar(SAY)
-        .bind(new.to_string()).bind(session.to_string())
-        .bind(conversation.map(|c| c.0.as_str())).bind(&u.key)
+        .bind(new.to_string()).bind(session.to_string()).bind(&conversation.0).bind(&u.key)
         .bind(u.direction.as_str()).bind(&u.text).bind(source.as_str())
         .bind(&u.agent_id).bind(u.at.0)
         .fetch_optional(c).await?);
-    Ok(inserted.map(|_| new))
+    Ok(inserted.is_some())
 }
 
 pub(super) async fn deliver(
@@ -174,18 +184,17 @@ pub(super) async fn deliver(
     Ok(())
 }
 
-/// Ties a sent prompt to the utterance that Claude Code made of it.
+/// Ties a prompt that Chorus sent to the utterance that Claude Code made of it. Tells whether there
+/// was one.
 pub(super) async fn claim(
     tx: &mut Tx,
-    message: MessageId,
+    session: SessionId,
     conversation: &ConversationId,
-    key: &str,
-    at: Timestamp,
-) -> Result<()> {
-    on!(write tx, c => sqlx::query(FORGET_TWIN)
-        .bind(&conversation.0).bind(key).bind(message.to_string()).execute(c).await?);
-    on!(write tx, c => sqlx::query(CLAIM)
-        .bind(message.to_string()).bind(&conversation.0).bind(key).bind(at.0)
-        .execute(c).await?);
-    Ok(())
+    digest: &str,
+    u: &Utterance,
+) -> Result<bool> {
+    let claimed: Option<String> = on!(write tx, c => sqlx::query_scalar(CLAIM)
+        .bind(session.to_string()).bind(&conversation.0).bind(&u.key).bind(u.at.0).bind(digest)
+        .fetch_optional(c).await?);
+    Ok(claimed.is_some())
 }

@@ -94,6 +94,9 @@ pub enum Write {
         source: MessageSource,
         /// The utterance.
         utterance: Utterance,
+        /// If it is a prompt: the digest of its exact text, by which it is known again if Chorus
+        /// sent it.
+        prompt: Option<String>,
     },
     /// A response's tokens.
     Usage {
@@ -123,17 +126,6 @@ pub enum Write {
         status: Delivery,
         /// Why it failed.
         error: Option<String>,
-    },
-    /// A sent prompt is this utterance.
-    ClaimUtterance {
-        /// The message.
-        message: MessageId,
-        /// The conversation.
-        conversation: ConversationId,
-        /// The utterance's key.
-        key: String,
-        /// When Claude Code took it.
-        at: Timestamp,
     },
     /// A permission is asked for.
     AddPermission(Box<PermissionRequest>),
@@ -198,11 +190,14 @@ impl Tx {
                 }
                 Ok(())
             }
-            Write::Say { session, conversation, source, utterance } => {
+            Write::Say { session, conversation, source, utterance, prompt } => {
+                if let Some(digest) = prompt
+                    && messages::claim(self, session, &conversation, &digest, &utterance).await?
+                {
+                    return Ok(());
+                }
                 let id = MessageId::new();
-                let said =
-                    messages::say(self, id, session, Some(&conversation), source, &utterance);
-                if said.await?.is_some() {
+                if messages::say(self, id, session, &conversation, source, &utterance).await? {
                     new.push(event::said(session, id, source, &utterance));
                 }
                 Ok(())
@@ -216,9 +211,6 @@ impl Tx {
             }
             Write::Deliver { message, status, error } => {
                 messages::deliver(self, message, status, error.as_deref()).await
-            }
-            Write::ClaimUtterance { message, conversation, key, at } => {
-                messages::claim(self, message, &conversation, &key, at).await
             }
             Write::AddPermission(r) => permissions::insert(self, &r).await,
             Write::SavePermission(s) => permissions::save(self, &s.request, s.interrupts).await,

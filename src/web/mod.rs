@@ -110,7 +110,12 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
             session: names.get(&r.session_id).cloned().unwrap_or_default(),
             what: crate::domain::permission::subject(&r.tool, &r.input)
                 .unwrap_or_else(|| serde_json::to_string_pretty(&r.input).unwrap_or_default()),
-            description: r.input.get("description").and_then(|d| d.as_str()).unwrap_or_default().to_owned(),
+            description: r
+                .input
+                .get("description")
+                .and_then(|d| d.as_str())
+                .unwrap_or_default()
+                .to_owned(),
             session_rule: r.session_rule.unwrap_or_default(),
             agent: r.agent_type.unwrap_or_default(),
             tool: r.tool,
@@ -155,7 +160,9 @@ fn row(s: crate::domain::session::Session) -> Row {
 }
 
 async fn asset(Path(file): Path<String>) -> Response {
-    let Some(asset) = Assets::get(&file) else { return Problem::new(StatusCode::NOT_FOUND, "there is no such asset").into_response() };
+    let Some(asset) = Assets::get(&file) else {
+        return Problem::new(StatusCode::NOT_FOUND, "there is no such asset").into_response();
+    };
     let kind = match file.rsplit_once('.').map(|(_, e)| e) {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",

@@ -1,0 +1,241 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::domain::session::{PermissionMode, SessionName};
+
+/// Runs, watches and steers many Claude Code sessions.
+#[derive(Debug, Parser)]
+#[command(name = "chorus", version, about, max_term_width = 100)]
+pub struct Args {
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The configuration file [default: ./chorus.toml, then ~/.config/chorus/chorus.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where database, socket and spool are [default: ~/.local/share/chorus]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Args {
+    /// The settings among the flags, with their values.
+    pub fn flags(&self) -> Vec<(String, String)> {
+        let mut flags = Vec::new();
+        let mut add = |name: &str, value: &Option<String>| {
+            if let Some(value) = value {
+                flags.push((name.to_owned(), value.clone()));
+            }
+        };
+        add("data_dir", &self.data_dir);
+        if let Command::Serve(serve) = &self.command {
+            add("host", &serve.host);
+            add("port", &serve.port);
+            add("project_root", &serve.project_root);
+            add("log", &serve.log);
+            add("synchronous", &serve.synchronous);
+        }
+        flags
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start Claude on a prompt; starts the server if none runs.
+    Run(Run),
+    /// Start Claude without a prompt.
+    New(New),
+    /// List the sessions.
+    #[command(visible_alias = "ls")]
+    Ps {
+        /// Ended ones too.
+        #[arg(long, short)]
+        all: bool,
+    },
+    /// Show a session.
+    Show(Session),
+    /// Send a prompt to a session.
+    Send(Send),
+    /// Approve a permission request.
+    Approve {
+        /// The request's id, or the session whose oldest request is meant.
+        #[arg(value_name = "REQUEST|SESSION")]
+        which: Option<String>,
+        /// Do not ask again for the same in this session.
+        #[arg(long)]
+        for_session: bool,
+    },
+    /// Deny a permission request. Claude goes on with the message.
+    Deny {
+        /// The request's id, or the session whose oldest request is meant.
+        #[arg(value_name = "REQUEST|SESSION")]
+        which: Option<String>,
+        /// What to tell Claude instead.
+        #[arg(long, short)]
+        message: Option<String>,
+        /// End the turn.
+        #[arg(long)]
+        interrupt: bool,
+    },
+    /// List the permission requests that wait.
+    Permissions {
+        /// Settled ones too.
+        #[arg(long, short)]
+        all: bool,
+    },
+    /// Interrupt a session's turn (one Escape).
+    Interrupt(Session),
+    /// Start a session's Claude again, with its conversation.
+    Restart {
+        /// The session.
+        session: String,
+        /// Begin a new conversation.
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// End a session: Claude, what it started, and its terminal. The record stays.
+    Kill(Session),
+    /// Show a session's terminal in this one (leave it with Ctrl-B d).
+    Attach(Session),
+    /// Show what was said and done in a session.
+    Logs {
+        /// The session.
+        session: String,
+        /// Only tool calls.
+        #[arg(long)]
+        tools: bool,
+        /// The last N entries of each kind.
+        #[arg(long, short = 'n', default_value_t = 1_000, value_name = "N")]
+        last: usize,
+    },
+    /// Show events as they happen.
+    Events {
+        /// Only of this session.
+        session: Option<String>,
+        /// Everything after this event first.
+        #[arg(long, value_name = "ID")]
+        after: Option<i64>,
+    },
+    /// Open the page in a browser.
+    Open,
+    /// Run the server.
+    Serve(Serve),
+    /// Show every setting and where it comes from.
+    Config,
+    /// Check what Chorus needs, and say what to do about what is missing.
+    Doctor,
+}
+
+/// A session.
+#[derive(Debug, clap::Args)]
+pub struct Session {
+    /// Its name or id.
+    pub session: String,
+}
+
+/// How to start Claude.
+#[derive(Debug, Default, clap::Args)]
+pub struct Launch {
+    /// The session's name.
+    #[arg(long, value_parser = session_name)]
+    pub name: Option<SessionName>,
+    /// The model.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Claude Code's permission mode [default: default]
+    #[arg(long, value_parser = permission_mode, value_name = "MODE")]
+    pub permission_mode: Option<PermissionMode>,
+    /// A tool that needs no permission, such as `Bash(git log:*)`. May be repeated.
+    #[arg(long = "allow", value_name = "TOOL")]
+    pub allowed_tools: Vec<String>,
+    /// The directory to work in [default: this one]
+    #[arg(long, short = 'C', value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// An environment variable for Claude, as NAME=VALUE. May be repeated.
+    #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Further arguments for Claude Code.
+    #[arg(last = true, value_name = "CLAUDE ARGUMENTS")]
+    pub extra: Vec<String>,
+}
+
+fn session_name(text: &str) -> Result<SessionName, String> {
+    SessionName::new(text).map_err(|e| e.to_string())
+}
+
+fn permission_mode(text: &str) -> Result<PermissionMode, String> {
+    PermissionMode::parse(text).ok_or_else(|| {
+        "expected default, acceptEdits, plan, auto, dontAsk or bypassPermissions".into()
+    })
+}
+
+/// Starts Claude on a prompt.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// What Claude is to do. `-` reads it from standard input.
+    pub prompt: String,
+    #[command(flatten)]
+    pub launch: Launch,
+    /// Attach this terminal.
+    #[arg(long, short)]
+    pub attach: bool,
+}
+
+/// Starts Claude without a prompt.
+#[derive(Debug, clap::Args)]
+pub struct New {
+    #[command(flatten)]
+    pub launch: Launch,
+    /// Attach this terminal.
+    #[arg(long, short)]
+    pub attach: bool,
+}
+
+/// Sends a prompt.
+#[derive(Debug, clap::Args)]
+pub struct Send {
+    /// The session.
+    pub session: String,
+    /// The prompt. `-` reads it from standard input.
+    #[arg(allow_hyphen_values = true)]
+    pub text: String,
+    /// If Claude is not idle, send it when it is.
+    #[arg(long, short)]
+    pub queue: bool,
+    /// Clear somebody's draft in the input box.
+    #[arg(long)]
+    pub force: bool,
+    /// Send it as a command of Claude Code's, such as /compact.
+    #[arg(long)]
+    pub raw: bool,
+    /// Do not wait until it has arrived.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// Runs the server.
+#[derive(Debug, Default, clap::Args)]
+pub struct Serve {
+    /// The address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    pub host: Option<String>,
+    /// The port to listen on [default: 8000, or the next free one]
+    #[arg(long)]
+    pub port: Option<String>,
+    /// The default project's root [default: this directory]
+    #[arg(long, value_name = "DIR")]
+    pub project_root: Option<String>,
+    /// What to log [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// What a commit survives: normal (any death of the process) or full (a power loss)
+    #[arg(long, value_name = "MODE")]
+    pub synchronous: Option<String>,
+}

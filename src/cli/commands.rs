@@ -1,0 +1,338 @@
+//! The commands that speak to the server.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use hyper::Method;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::args::{Command, Launch, New, Run, Send};
+use super::client::Client;
+use super::{attach, show, start};
+use crate::api::permissions::Answer;
+use crate::api::projects::NewProject;
+use crate::api::sessions::{Attach, NewMessage, NewSession, Restart, SessionDetail, SessionView};
+use crate::config::{DataDir, Loaded};
+use crate::domain::message::Delivery;
+use crate::domain::permission::{PermissionRequest, PermissionStatus, Verdict};
+use crate::domain::project::Project;
+use crate::domain::record::{CommandLog, Message};
+use crate::domain::session;
+
+/// Rows of `ps` and `permissions`.
+const MOST: usize = 1_000;
+/// How long `send` waits for the confirmation.
+const CONFIRMATION: Duration = Duration::from_secs(30);
+
+/// Carries out a command.
+pub async fn run(
+    command: Command,
+    loaded: &Loaded,
+    data: &DataDir,
+    json: bool,
+) -> Result<ExitCode> {
+    match command {
+        Command::Run(Run { prompt, launch, attach }) => {
+            let client = start::server(loaded, data).await?;
+            let prompt = text_or_stdin(prompt)?;
+            create(&client, launch, Some(prompt), attach, json).await?;
+        }
+        Command::New(New { launch, attach }) => {
+            let client = start::server(loaded, data).await?;
+            create(&client, launch, None, attach, json).await?;
+        }
+        other => return known(other, &Client::find(data).await?, json).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode> {
+    match command {
+        Command::Ps { all } => {
+            let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
+            let live = |s: &SessionView| all || s.claude_status != session::ClaudeStatus::Stopped;
+            show::sessions(&sessions.into_iter().filter(live).collect::<Vec<_>>(), json)?;
+        }
+        Command::Show(s) => {
+            let detail: SessionDetail = client.get(&path(&s.session, "")?).await?;
+            show::session(&detail, json)?;
+        }
+        Command::Send(send) => return send_prompt(client, send, json).await,
+        Command::Approve { which, for_session } => {
+            let answer =
+                Answer { decision: Verdict::Allow, message: None, interrupt: false, for_session };
+            decide(client, which, answer, json).await?;
+        }
+        Command::Deny { which, message, interrupt } => {
+            let answer = Answer { decision: Verdict::Deny, message, interrupt, for_session: false };
+            decide(client, which, answer, json).await?;
+        }
+        Command::Permissions { all } => {
+            let filter = if all { "" } else { "?status=pending" };
+            let mut requests: Vec<PermissionRequest> =
+                client.list(&format!("/api/permissions{filter}"), MOST).await?;
+            requests.reverse();
+            let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
+            show::permissions(&requests, &sessions, json)?;
+        }
+        Command::Interrupt(s) => {
+            let session: SessionView =
+                client.post(&path(&s.session, "/interrupt")?, &Value::Null).await?;
+            show::done(&format!("interrupted {}", session.name), &session, json)?;
+        }
+        Command::Restart { session, fresh } => {
+            let session: SessionView =
+                client.post(&path(&session, "/restart")?, &Restart { fresh }).await?;
+            show::done(&format!("restarted {}", session.name), &session, json)?;
+        }
+        Command::Kill(s) => {
+            let _: Value =
+                client.call(Method::DELETE, &path(&s.session, "")?, None::<&Value>).await?;
+            show::done(
+                &format!("ended {}", s.session),
+                &serde_json::json!({ "ended": s.session }),
+                json,
+            )?;
+        }
+        Command::Attach(s) => attach_to(client, &s.session, json).await?,
+        Command::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
+        Command::Events { session, after } => events(client, session, after, json).await?,
+        Command::Open => open(client, json).await?,
+        Command::Run(_)
+        | Command::New(_)
+        | Command::Serve(_)
+        | Command::Config
+        | Command::Doctor => {
+            bail!("this command needs no server")
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A session's path in the API. Its name comes from the command line, so it is checked.
+fn path(session: &str, rest: &str) -> Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if session.is_empty() || !session.chars().all(plain) {
+        bail!("{session:?} is not a session's name or id; `chorus ps` lists them");
+    }
+    Ok(format!("/api/sessions/{session}{rest}"))
+}
+
+fn text_or_stdin(text: String) -> Result<String> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let mut all = String::new();
+    std::io::stdin().read_to_string(&mut all).context("standard input")?;
+    Ok(all)
+}
+
+async fn create(
+    client: &Client,
+    launch: Launch,
+    prompt: Option<String>,
+    attach: bool,
+    json: bool,
+) -> Result<()> {
+    let directory = match &launch.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir()?,
+    };
+    let directory = directory.canonicalize().with_context(|| directory.display().to_string())?;
+    let root = project_root(&directory);
+    let text = |p: &PathBuf| {
+        p.to_str().map(str::to_owned).ok_or_else(|| anyhow!("{} is not valid UTF-8", p.display()))
+    };
+    let project: Project =
+        client.post("/api/projects", &NewProject { root: text(&root)?, name: None }).await?;
+    let env = launch.env.iter().map(|pair| {
+        let (name, value) =
+            pair.split_once('=').ok_or_else(|| anyhow!("--env wants NAME=VALUE, not {pair:?}"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    let new = NewSession {
+        name: launch.name,
+        project_id: Some(project.id),
+        initial_prompt: prompt,
+        workspace_path: Some(text(&directory)?),
+        launch: session::Launch {
+            model: launch.model,
+            permission_mode: launch.permission_mode,
+            allowed_tools: launch.allowed_tools,
+            env: env.collect::<Result<_>>()?,
+            extra_args: launch.extra,
+            ..session::Launch::default()
+        },
+        ..NewSession::default()
+    };
+    let session: SessionView = client.post("/api/sessions", &new).await?;
+    if attach {
+        return attach_to(client, session.name.as_str(), json).await;
+    }
+    let hints = format!(
+        "{0} has started; `chorus attach {0}`, `chorus logs {0}`, `chorus permissions`",
+        session.name
+    );
+    show::done(&hints, &session, json)
+}
+
+/// The project of a directory: the git repository around it, else the directory itself.
+fn project_root(directory: &std::path::Path) -> PathBuf {
+    let git = directory.ancestors().find(|d| d.join(".git").exists());
+    git.unwrap_or(directory).to_owned()
+}
+
+async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<ExitCode> {
+    let message = NewMessage {
+        text: text_or_stdin(send.text)?,
+        queue: send.queue,
+        force: send.force,
+        raw: send.raw,
+        source: None,
+    };
+    // Before sending, so that no event can be missed.
+    let mut events = client.events("", None).await?;
+    let mut sent: Message = client.post(&path(&send.session, "/send")?, &message).await?;
+    if send.no_wait {
+        show::sent(&sent, json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settled = async {
+        while let Some(event) = events.next().await? {
+            let data: Value = serde_json::from_str(&event.data)?;
+            if event.kind != "message" || data["id"] != sent.id.to_string() {
+                continue;
+            }
+            sent.delivery_status = serde_json::from_value(data["delivery_status"].clone())?;
+            sent.delivery_error = data["delivery_error"].as_str().map(str::to_owned);
+            if matches!(sent.delivery_status, Some(Delivery::Delivered | Delivery::Undelivered)) {
+                return Ok(());
+            }
+        }
+        bail!("the server went away; `chorus logs` tells later whether the prompt arrived")
+    };
+    match timeout(CONFIRMATION, settled).await {
+        Ok(settled) => settled?,
+        // Queued behind other work: that is no failure.
+        Err(_) if send.queue => {}
+        Err(_) => {
+            bail!("the prompt is neither confirmed nor given up after {} s", CONFIRMATION.as_secs())
+        }
+    }
+    show::sent(&sent, json)?;
+    Ok(if sent.delivery_status == Some(Delivery::Undelivered) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn decide(client: &Client, which: Option<String>, answer: Answer, json: bool) -> Result<()> {
+    let id = match which {
+        Some(which) if uuid::Uuid::parse_str(&which).is_ok() => which,
+        which => oldest(client, which).await?,
+    };
+    let request: PermissionRequest =
+        client.post(&format!("/api/permissions/{id}/respond"), &answer).await?;
+    let verdict = if answer.decision == Verdict::Allow { "approved" } else { "denied" };
+    show::done(&format!("{verdict} {}", show::safe(&request.summary)), &request, json)
+}
+
+/// The request that has waited longest, of a session or of all.
+async fn oldest(client: &Client, session: Option<String>) -> Result<String> {
+    let mut filter = format!("/api/permissions?status={}", PermissionStatus::Pending);
+    if let Some(session) = &session {
+        path(session, "")?;
+        filter.push_str(&format!("&session={session}"));
+    }
+    let mut requests: Vec<PermissionRequest> = client.list(&filter, MOST).await?;
+    if session.is_none() && requests.len() > 1 {
+        bail!(
+            "{} requests wait; name one of them or its session (`chorus permissions` lists them)",
+            requests.len()
+        );
+    }
+    let oldest = requests.pop().ok_or_else(|| anyhow!("nothing waits for a decision"))?;
+    Ok(oldest.id.to_string())
+}
+
+async fn attach_to(client: &Client, session: &str, json: bool) -> Result<()> {
+    let how: Attach = client.post(&path(session, "/attach")?, &Value::Null).await?;
+    if json {
+        return show::json(&how);
+    }
+    attach::become_tmux(&how)?;
+    Ok(())
+}
+
+async fn logs(
+    client: &Client,
+    session: &str,
+    tools_only: bool,
+    last: usize,
+    json: bool,
+) -> Result<()> {
+    let tools: Vec<CommandLog> = client.list(&path(session, "/logs")?, usize::MAX).await?;
+    let said: Vec<Message> = if tools_only {
+        Vec::new()
+    } else {
+        client.list(&path(session, "/messages")?, usize::MAX).await?
+    };
+    let tools = &tools[tools.len().saturating_sub(last)..];
+    let said = &said[said.len().saturating_sub(last)..];
+    show::story(said, tools, json)
+}
+
+async fn events(
+    client: &Client,
+    session: Option<String>,
+    after: Option<i64>,
+    json: bool,
+) -> Result<()> {
+    let query = match session {
+        Some(name) => {
+            let detail: SessionDetail = client.get(&path(&name, "")?).await?;
+            format!("?session_id={}", detail.session.id)
+        }
+        None => String::new(),
+    };
+    let mut after = after;
+    loop {
+        let mut stream = client.events(&query, after).await?;
+        while let Ok(Some(event)) = stream.next().await {
+            after = Some(event.id);
+            show::event(&event, json)?;
+        }
+        // The server went away: go on where it broke off when it is back.
+        eprintln!("chorus: the stream ended; connecting again…");
+        while client.get::<Vec<Project>>("/api/projects").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+async fn open(client: &Client, json: bool) -> Result<()> {
+    let url = match client {
+        Client::Tcp(host) => format!("http://{host}"),
+        Client::Unix(socket) => {
+            let data = DataDir(socket.parent().map(PathBuf::from).unwrap_or_default());
+            crate::server::Running::find(&data)
+                .map(|r| r.url)
+                .ok_or_else(|| anyhow!("the server does not say where it is"))?
+        }
+    };
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opened = std::process::Command::new(opener)
+        .arg(&url)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .is_ok();
+    let text = if opened { format!("opened {url}") } else { format!("open {url} in a browser") };
+    show::done(&text, &serde_json::json!({ "url": url, "opened": opened }), json)
+}

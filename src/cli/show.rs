@@ -1,0 +1,271 @@
+//! What the commands print. Everything that comes from Claude, a terminal or a document is hostile:
+//! control characters never reach this terminal.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::client::StreamEvent;
+use crate::api::sessions::{SessionDetail, SessionView};
+use crate::config::Loaded;
+use crate::doctor::{Finding, Level};
+use crate::domain::message::{Delivery, Direction};
+use crate::domain::permission::PermissionRequest;
+use crate::domain::record::{CommandLog, Message};
+use crate::domain::time::Timestamp;
+
+/// Prints a line; that nobody reads any more (`| head`) is no error.
+macro_rules! say {
+    ($($arg:tt)*) => {
+        writeln!(std::io::stdout(), $($arg)*)?
+    };
+}
+
+/// Removes what could steer a terminal.
+pub fn safe(text: &str) -> String {
+    let harmless = |c: char| !c.is_control() || c == '\n';
+    let visible = |c: char| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    text.replace('\t', "    ").chars().filter(|c| harmless(*c) && visible(*c)).collect()
+}
+
+fn line(text: &str, most: usize) -> String {
+    let text = safe(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= most {
+        text
+    } else {
+        text.chars().take(most - 1).chain(['…']).collect()
+    }
+}
+
+fn age(at: Timestamp) -> String {
+    let s = crate::clock::now().ms_since(at).max(0) / 1000;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m", s / 60),
+        3600..86_400 => format!("{}h", s / 3600),
+        _ => format!("{}d", s / 86_400),
+    }
+}
+
+/// Prints a value as JSON.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    say!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints a sentence, or the thing it is about as JSON.
+pub fn done(text: &str, value: &impl Serialize, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(value);
+    }
+    say!("{text}");
+    Ok(())
+}
+
+/// Prints sessions as a table.
+pub fn sessions(sessions: &[SessionView], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&sessions);
+    }
+    if sessions.is_empty() {
+        say!("no session runs; `chorus run \"…\"` starts one");
+        return Ok(());
+    }
+    let wide = sessions.iter().map(|s| s.name.as_str().len()).max().unwrap_or(0).max(4);
+    say!("{:wide$}  {:9}  {:>4}  {:26}  ABOUT", "NAME", "CLAUDE", "AGE", "EVIDENCE");
+    for s in sessions {
+        let state =
+            if s.unsure { format!("{}?", s.claude_status) } else { s.claude_status.to_string() };
+        let evidence = line(&format!("{}: {}", s.evidence.source, s.evidence.what), 26);
+        say!("{:wide$}  {state:9}  {:>4}  {evidence:26}  {}", s.name, age(s.evidence.at), about(s));
+    }
+    Ok(())
+}
+
+fn about(s: &SessionView) -> String {
+    let d = &s.detail;
+    let said = [
+        s.permission_prompt.clone(),
+        d.error.clone(),
+        d.waiting_for.clone().filter(|_| s.permission_prompt.is_none()),
+        d.tool.clone().filter(|_| s.permission_prompt.is_none()),
+        (d.background > 0).then(|| format!("{} in the background", d.background)),
+        d.remedy.clone(),
+    ];
+    line(&said.into_iter().flatten().collect::<Vec<_>>().join(" · "), 120)
+}
+
+/// Prints one session.
+pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(detail);
+    }
+    let s = &detail.session;
+    let unsure = if s.unsure { " (unsure)" } else { "" };
+    say!("{}  {}", s.name, s.id);
+    say!(
+        "  claude      {}{unsure}, {} ago by {}: {}",
+        s.claude_status,
+        age(s.evidence.at),
+        s.evidence.source,
+        safe(&s.evidence.what)
+    );
+    say!("  status      {}", s.status);
+    let about = about(s);
+    if !about.is_empty() {
+        say!("  about       {about}");
+    }
+    say!("  workspace   {}", safe(&s.workspace_path));
+    say!("  tmux        {}", s.tmux_session);
+    say!("  version     {}", s.claude_version.as_deref().unwrap_or("unknown"));
+    if let Some(id) = &s.claude_session_id {
+        say!("  conversation {}", safe(&id.0));
+    }
+    say!("  tokens      {} in, {} out", detail.usage.input_tokens, detail.usage.output_tokens);
+    if s.restarts > 0 {
+        say!("  restarts    {}", s.restarts);
+    }
+    if let Some(output) = &detail.last_output {
+        say!("\n{}", safe(output));
+    }
+    Ok(())
+}
+
+/// Prints permission requests.
+pub fn permissions(
+    requests: &[PermissionRequest],
+    sessions: &[SessionView],
+    as_json: bool,
+) -> Result<()> {
+    if as_json {
+        return json(&requests);
+    }
+    if requests.is_empty() {
+        say!("nothing waits for a decision");
+    }
+    for r in requests {
+        let name = sessions
+            .iter()
+            .find(|s| s.id == r.session_id)
+            .map_or_else(|| r.session_id.to_string(), |s| s.name.to_string());
+        say!("{}  {}  {}  {}", r.id, name, r.status, age(r.requested_at));
+        say!("    {}", line(&r.summary, 200));
+        if let Some(rule) = r.session_rule.as_deref().filter(|_| r.status.is_open()) {
+            say!("    --for-session would allow {}", line(rule, 200));
+        }
+    }
+    Ok(())
+}
+
+/// Prints what became of a prompt.
+pub fn sent(message: &Message, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(message);
+    }
+    match (message.delivery_status, &message.delivery_error) {
+        (Some(Delivery::Undelivered), Some(why)) => say!("undelivered: {}", safe(why)),
+        (Some(status), _) => say!("{status}"),
+        (None, _) => say!("sent"),
+    }
+    Ok(())
+}
+
+/// Prints what was said and done, in order.
+pub fn story(said: &[Message], tools: &[CommandLog], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&serde_json::json!({ "messages": said, "tools": tools }));
+    }
+    let mut lines: Vec<(Timestamp, String)> = said
+        .iter()
+        .map(|m| {
+            let who = match m.direction {
+                Direction::User => "you",
+                Direction::Assistant => "claude",
+                Direction::System => "system",
+            };
+            let fate = match m.delivery_status {
+                None | Some(Delivery::Delivered) => String::new(),
+                Some(other) => format!(" [{other}]"),
+            };
+            (m.timestamp, format!("{who}{fate}: {}", indented(&m.content, 40)))
+        })
+        .collect();
+    lines.extend(tools.iter().map(|t| {
+        let took = t.duration_ms.map(|ms| format!(" {ms} ms")).unwrap_or_default();
+        let summary = crate::domain::permission::summarise(&t.tool, &t.input);
+        let mut text = format!("tool [{}{took}] {}", t.status, safe(&summary));
+        if let Some(result) = t.result.as_deref().filter(|r| !r.is_empty()) {
+            text.push_str("\n    ");
+            text.push_str(&indented(result, 6));
+        }
+        (t.timestamp, text)
+    }));
+    lines.sort_by_key(|(at, _)| *at);
+    if lines.is_empty() {
+        say!("nothing was said or done yet");
+    }
+    for (at, text) in lines {
+        say!("{at}  {text}");
+    }
+    Ok(())
+}
+
+fn indented(text: &str, most: usize) -> String {
+    let text = safe(text);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let mut shown = lines[..lines.len().min(most)].join("\n    ");
+    if lines.len() > most {
+        shown.push_str(&format!("\n    … {} more lines", lines.len() - most));
+    }
+    shown
+}
+
+/// Prints an event.
+pub fn event(event: &StreamEvent, as_json: bool) -> Result<()> {
+    if as_json {
+        let data: serde_json::Value = serde_json::from_str(&event.data)?;
+        say!("{}", serde_json::json!({ "id": event.id, "event": event.kind, "data": data }));
+    } else {
+        say!("{:>6}  {:19}  {}", event.id, event.kind, line(&event.data, 400));
+    }
+    Ok(())
+}
+
+/// Prints every setting with its origin.
+pub fn config(loaded: &Loaded, as_json: bool) -> Result<()> {
+    let values = serde_json::to_value(&loaded.config)?;
+    if as_json {
+        let origins = serde_json::to_value(&loaded.origins)?;
+        return json(
+            &serde_json::json!({ "values": values, "origins": origins, "warnings": loaded.warnings }),
+        );
+    }
+    for (key, value) in values.as_object().into_iter().flatten() {
+        let origin = loaded.origins.get(key).map(ToString::to_string).unwrap_or_default();
+        say!("{key:18} {value}  ({origin})");
+    }
+    for warning in &loaded.warnings {
+        say!("warning: {warning}");
+    }
+    Ok(())
+}
+
+/// Prints the doctor's findings.
+pub fn findings(findings: &[Finding], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&findings);
+    }
+    for f in findings {
+        let mark = match f.level {
+            Level::Ok => "ok  ",
+            Level::Warn => "warn",
+            Level::Fail => "FAIL",
+        };
+        say!("{mark}  {}", safe(&f.what));
+        if let Some(remedy) = &f.remedy {
+            say!("      → {}", safe(remedy));
+        }
+    }
+    Ok(())
+}
