@@ -52,7 +52,7 @@ impl Server {
         let pid = i32::try_from(self.pid.load(Ordering::Acquire)).ok();
         if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
             // A server that has just gone needs no help.
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::CHILD));
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::CHILD);
         }
     }
 }
