@@ -1,0 +1,8 @@
+//! Stories: what Chorus does, told against the real program in a process of its own, with real
+//! tmux, and with the real Claude Code or a stand-in for it.
+//!
+//! Every story has a [`harness::World`] of its own: its own home, data folder, port, tmux server
+//! and scripted model. Stories wait for facts, never for time to pass.
+
+mod harness;
+mod serve;
