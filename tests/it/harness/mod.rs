@@ -17,7 +17,7 @@ mod world;
 
 pub use agent::{Agent, Held, Ran};
 pub use events::{Events, Told};
-pub use http::{Answer, Via};
+pub use http::{Answer, Request, Via, connect, connect_unix, is_problem};
 pub use processes::Output;
 pub use world::{Builder, World};
 
