@@ -248,6 +248,7 @@ impl Step<'_> {
     fn launch_began(&mut self, conversation: &ConversationId, at: Timestamp) {
         self.settle_undecided(PermissionStatus::Cancelled, at);
         self.state.open.clear();
+        self.state.calls.clear();
         let s = &mut *self.state;
         s.generation += 1;
         s.status = Status::Active;
@@ -329,6 +330,7 @@ impl Step<'_> {
             self.state.detail.background = background;
             self.state.detail.tool = None;
             if background == 0 {
+                self.state.calls.clear();
                 self.answered_in_terminal(o.at);
             }
         }
