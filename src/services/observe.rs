@@ -95,8 +95,10 @@ impl Intake<'_> {
     fn take(&mut self, report: Report) {
         let Report { source, generation, conversation, asks, facts, records, prompts, raw, .. } =
             report;
-        let observation = |at, fact| Observation {
-            at,
+        // A clock that was set back must not make a fact outlast all that follow it.
+        let now = self.unit.now;
+        let observation = |at: Timestamp, fact| Observation {
+            at: at.min(now),
             source,
             generation,
             conversation: conversation.clone(),
