@@ -4,6 +4,10 @@
 //! Every story has a [`harness::World`] of its own: its own home, data folder, port, tmux server
 //! and scripted model. Stories wait for facts, never for time to pass.
 
+mod durability;
 mod harness;
+mod hooks;
+mod permissions;
 mod serve;
+mod stream;
 mod surface;

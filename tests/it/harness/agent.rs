@@ -139,9 +139,6 @@ pub struct Held {
     began: Instant,
 }
 
-/// What became of a hook's process.
-pub type Ran = Output;
-
 impl Held {
     /// Its process id.
     pub fn pid(&self) -> u32 {

@@ -15,10 +15,10 @@ mod http;
 mod processes;
 mod world;
 
-pub use agent::{Agent, Held, Ran};
+pub use agent::{Agent, Held};
 pub use events::{Events, Told};
 pub use http::{Answer, Request, Via, connect, connect_unix, is_problem};
-pub use processes::Output;
+pub use processes::{Output, signal};
 pub use world::{Builder, World};
 
 use std::fmt::Display;
