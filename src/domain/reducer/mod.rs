@@ -12,9 +12,7 @@ mod sources;
 use super::ids::{ConversationId, MessageId, PermissionId, ToolUseId};
 use super::observation::{Fact, Observation, StartSource};
 use super::permission::{DecidedBy, PermissionStatus, Verdict};
-use super::session::{
-    ClaudeStatus, Detail, Evidence, FileView, OpenRequest, SessionState, Source, Status,
-};
+use super::session::{ClaudeStatus, Detail, Evidence, SessionState, Source, Status};
 use super::time::Timestamp;
 
 /// A status from a hook that the state file contradicts is given up after this long. Milliseconds.
@@ -168,7 +166,12 @@ impl Step<'_> {
                 }
             }
             Fact::Interrupted => {
-                if self.claim(ClaudeStatus::Idle, o, "interrupted") {
+                // With a queue, Claude Code goes on at once, and its file says so a moment before
+                // the transcript tells of the interruption.
+                let goes_on = self.state.file.as_ref().is_some_and(|f| {
+                    f.status == ClaudeStatus::Busy && f.at.plus_ms(SKEW_MS) >= o.at
+                });
+                if !goes_on && self.claim(ClaudeStatus::Idle, o, "interrupted") {
                     self.answered_in_terminal(o.at);
                 }
             }
