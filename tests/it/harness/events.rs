@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
+use hyper::Response;
 use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -42,16 +43,19 @@ impl World {
         }
         let response = request.open().await.expect("a stream");
         assert_eq!(response.status(), 200);
-        let mut events = Events { body: response.into_body(), text: Vec::new(), last_id: -1 };
-        while events.last_id < 0 {
-            let frame = timeout(PATIENCE, events.frame()).await.expect("a greeting in time");
-            events.note_id(&frame.expect("a greeting"));
-        }
+        let mut events = Events::of(response);
+        let greeting = timeout(PATIENCE, events.frame()).await.expect("a greeting in time");
+        events.note_id(&greeting.expect("a greeting"));
         events
     }
 }
 
 impl Events {
+    /// Reads the stream that is this answer's body.
+    pub fn of(response: Response<Incoming>) -> Self {
+        Self { body: response.into_body(), text: Vec::new(), last_id: 0 }
+    }
+
     /// The next event; `None` if the stream ends.
     pub async fn next(&mut self) -> Option<Told> {
         loop {

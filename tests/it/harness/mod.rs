@@ -83,3 +83,12 @@ pub async fn wait_longer<F: Fact>(
         }
     }
 }
+
+/// Runs SQL on a database file that no server has open.
+pub async fn sql(file: &std::path::Path, statement: &'static str) {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut connection = options.connect().await.expect("the database");
+    sqlx::query(statement).execute(&mut connection).await.expect("the statement");
+    connection.close().await.expect("its end");
+}
