@@ -208,6 +208,12 @@ pub struct SessionState {
     pub open: Vec<OpenRequest>,
     /// Tool calls that have not ended and that no request is known for, oldest first.
     pub calls: Vec<StartedCall>,
+    /// The last calls that ended: a hook may tell of the end before the transcript of the beginning.
+    #[serde(default)]
+    pub ended_calls: Vec<ToolUseId>,
+    /// When Claude was given an answer last.
+    #[serde(default)]
+    pub answered_at: Option<Timestamp>,
     /// The prompt that is being sent.
     pub sending: Option<Sending>,
     /// A person asked for the end: the exit that follows is `completed`, not `error`.
@@ -231,6 +237,8 @@ impl SessionState {
             file: None,
             open: Vec::new(),
             calls: Vec::new(),
+            ended_calls: Vec::new(),
+            answered_at: None,
             sending: None,
             ending: false,
         }

@@ -80,6 +80,8 @@ pub async fn installed(app: &App) -> Result<Installed, Error> {
     }
     let version = installation::version(&binary, installation::TIMEOUT).await;
     let version = version.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+    // Without the product's name behind it.
+    let version = version.split_whitespace().next().unwrap_or_default().to_owned();
     let installed = Installed { path: binary, version };
     *known = Some((changed, installed.clone()));
     Ok(installed)

@@ -67,6 +67,7 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
         app: app.clone(),
         files: None,
         folders: HashSet::new(),
+        wanted: HashMap::new(),
         pids: HashMap::new(),
         transcripts: HashMap::new(),
         waited_for: HashSet::new(),
@@ -84,6 +85,8 @@ struct Watching {
     app: Arc<App>,
     files: Option<RecommendedWatcher>,
     folders: HashSet<PathBuf>,
+    /// Folders that are not there yet, and who waits for them.
+    wanted: HashMap<PathBuf, HashSet<SessionId>>,
     /// Whose state file `<pid>.json` is.
     pids: HashMap<u32, SessionId>,
     transcripts: HashMap<PathBuf, Followed>,
@@ -154,7 +157,7 @@ impl Watching {
                 }
             }
             Some("hook") => ingest::drain_spool(&self.app).await,
-            _ => {}
+            _ => self.appeared(path).await,
         }
     }
 
@@ -173,7 +176,7 @@ impl Watching {
             self.pids.retain(|_, s| *s != id);
             self.pids.insert(process.pid, id);
             self.wait_for(id, process, session.state.generation);
-            self.watch(&sessions);
+            self.watch(Some(id), &sessions);
             self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
         }
         let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
@@ -188,7 +191,7 @@ impl Watching {
                 self.transcripts.insert(path.clone(), followed);
             }
             if let Some(folder) = path.parent() {
-                self.watch(folder);
+                self.watch(Some(id), folder);
             }
             self.read_transcript(&path).await;
             if !current || !session.is_live() {
@@ -200,14 +203,34 @@ impl Watching {
         }
     }
 
-    fn watch(&mut self, folder: &Path) {
+    /// Watches a folder for a session. Claude Code makes its folders when it needs them: until then
+    /// the nearest one that is there is watched, for the next to appear.
+    fn watch(&mut self, session: Option<SessionId>, folder: &Path) {
         if self.folders.contains(folder) {
             return;
         }
+        let Some(there) = folder.ancestors().find(|f| f.is_dir()).map(Path::to_owned) else {
+            return;
+        };
+        if there != folder {
+            self.wanted.entry(folder.to_owned()).or_default().extend(session);
+        }
         let Some(files) = &mut self.files else { return };
-        // Not there yet: the next look or sweep tries again.
-        if folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok() {
-            self.folders.insert(folder.to_owned());
+        if !self.folders.contains(&there)
+            && files.watch(&there, RecursiveMode::NonRecursive).is_ok()
+        {
+            self.folders.insert(there);
+        }
+    }
+
+    /// Looks again at the sessions that wait for a folder which may be there now.
+    async fn appeared(&mut self, path: &Path) {
+        let there: Vec<PathBuf> =
+            self.wanted.keys().filter(|f| f.starts_with(path)).cloned().collect();
+        for folder in there {
+            for session in self.wanted.remove(&folder).unwrap_or_default() {
+                self.look(session).await;
+            }
         }
     }
 
@@ -265,7 +288,7 @@ impl Watching {
 
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
-        self.watch(&self.app.data.spool());
+        self.watch(None, &self.app.data.spool());
         let running = |live: &super::live::Live| -> Vec<SessionId> {
             live.sessions().filter(|s| s.is_live()).map(|s| s.id).collect()
         };

@@ -130,6 +130,7 @@ impl Step<'_> {
         if r.verdict.is_none() || std::mem::replace(&mut r.delivered, true) {
             return;
         }
+        self.state.answered_at = Some(o.at);
         self.changes.push(Change::Permission {
             id,
             status: PermissionStatus::Delivered,
