@@ -7,7 +7,10 @@
 mod durability;
 mod harness;
 mod hooks;
+mod lists;
 mod permissions;
+mod robustness;
 mod serve;
 mod stream;
 mod surface;
+mod trust;
