@@ -348,10 +348,10 @@ impl Step<'_> {
                 self.claim(ClaudeStatus::Idle, o, "idle_prompt");
             }
             // Six seconds late by design, so it may well arrive after the answer.
-            "permission_prompt" | "agent_needs_input" if self.state.file.is_none() => {
-                if self.claim(ClaudeStatus::Waiting, o, kind) {
-                    self.state.detail.waiting_for = Some(message.to_owned());
-                }
+            "permission_prompt" | "agent_needs_input"
+                if self.state.file.is_none() && self.claim(ClaudeStatus::Waiting, o, kind) =>
+            {
+                self.state.detail.waiting_for = Some(message.to_owned());
             }
             _ => {}
         }
