@@ -8,6 +8,8 @@ mod durability;
 mod harness;
 mod hooks;
 mod permissions;
+mod real_ends;
+mod real_permissions;
 mod serve;
 mod stream;
 mod surface;
