@@ -1,6 +1,7 @@
 //! Permission requests of the real Claude Code: asked in its dialog, answered from outside.
 
 use std::fs;
+use std::time::Duration;
 
 use scripted_model::Script;
 use serde_json::{Value, json};
@@ -85,10 +86,10 @@ async fn a_yes_at_the_keyboard_resolves_the_request() {
 
 /// Whether a fact comes true within a second.
 async fn wait_a_moment(mut fact: impl AsyncFnMut() -> bool) -> bool {
-    let limit = std::time::Duration::from_secs(1);
+    let limit = Duration::from_secs(1);
     let look = async {
         while !fact().await {
-            tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+            tokio::time::sleep(Duration::from_millis(15)).await;
         }
     };
     tokio::time::timeout(limit, look).await.is_ok()
@@ -103,7 +104,8 @@ async fn an_escape_at_the_keyboard_resolves_the_request_and_the_session_goes_on(
     let request = world.wait_for_outcome(&request, "answered_in_terminal").await;
     assert_eq!(request["decided_by"], "terminal");
     world.wait_for_status("p", "idle").await;
-    world.wait_for_call("p", "denied").await;
+    // Claude Code writes the same for a call that was cut off while it ran.
+    world.wait_for_call("p", "interrupted").await;
     world.ask("p", "hello").await;
     world.wait_for_words("p", "Hello from the scripted model.").await;
 }
@@ -184,8 +186,9 @@ async fn an_approval_by_claudes_own_tool_is_refused() {
     fs::write(world.project().join("attack.sh"), attack).expect("a script");
     world.play("attacker", "attack", &json!({"allowed_tools": ["Bash"]})).await;
     let place = world.project();
-    world.wait_for_file(&place.join("attacked")).await;
-    world.wait_for_file(&place.join("orphan.done")).await;
+    for name in ["attacked", "orphan.done"] {
+        wait_longer(Duration::from_secs(30), name, async || place.join(name).exists()).await;
+    }
     let told = |name: &str| fs::read_to_string(place.join(name)).unwrap_or_default();
     for name in ["tcp.txt", "unix.txt", "orphan.txt"] {
         assert_eq!(told(name), "403\n", "{name}");

@@ -1,18 +1,28 @@
 //! Being the person at a real Claude Code's keyboard.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::World;
+use super::{World, wait_longer};
+
+/// How long Claude Code may take to start and ask its model, on a machine that starts several.
+const START: Duration = Duration::from_secs(60);
 
 impl World {
-    /// Creates a session of the real Claude Code with a first prompt that picks a scenario.
-    pub async fn play(&self, name: &str, scenario: &str, launch: &Value) -> String {
+    /// Creates a session of the real Claude Code with a first prompt that picks a scenario, and
+    /// waits until the model has heard of it.
+    pub async fn play(&self, name: &str, scenario: &str, launch: &Value) {
         let prompt = format!("scenario:{scenario} please");
-        self.create(name, &json!({ "initial_prompt": prompt, "launch": launch })).await
+        let heard = || self.model.requests().iter().filter(|r| r.prompt.contains(&prompt)).count();
+        let before = heard();
+        self.create(name, &json!({ "initial_prompt": prompt, "launch": launch })).await;
+        wait_longer(START, &format!("{name}'s Claude asks its model"), async || {
+            if heard() > before { Ok(()) } else { Err(self.session(name).await.to_string()) }
+        })
+        .await;
     }
-
 
     /// Sends a prompt that picks a scenario.
     pub async fn ask(&self, session: &str, scenario: &str) {
