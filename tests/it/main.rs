@@ -10,6 +10,8 @@ mod hooks;
 mod lists;
 mod permissions;
 mod robustness;
+mod real_ends;
+mod real_permissions;
 mod serve;
 mod stream;
 mod surface;

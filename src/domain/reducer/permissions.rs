@@ -89,15 +89,12 @@ impl Step<'_> {
         }
         // Within one agent Claude Code asks one after another: a new question means that the
         // earlier one has been answered, and if not here, then at the terminal.
+        // What was answered here stays, until the outcome of its call is told.
         while let Some(i) = self.state.open.iter().position(|r| {
-            r.agent_id.as_deref() == agent
-                && r.asked_at <= o.at
-                && (r.verdict.is_none() || r.delivered)
+            r.agent_id.as_deref() == agent && r.asked_at <= o.at && r.verdict.is_none()
         }) {
             let settled = self.state.open.remove(i);
-            if settled.verdict.is_none() {
-                self.settled_in_terminal(settled.id, None);
-            }
+            self.settled_in_terminal(settled.id, None);
         }
         // The call is told of before the question about it, by the transcript or a hook.
         let call = self.state.calls.iter().position(|call| {
@@ -190,21 +187,25 @@ impl Step<'_> {
 
     /// The dialog is closed and we had no part in it.
     pub(super) fn answered_in_terminal(&mut self, at: Timestamp) {
-        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
-            let r = self.state.open.remove(i);
-            // A decision that Claude never heard of was overtaken too.
-            if !r.delivered {
-                self.settled_in_terminal(r.id, None);
-            }
+        // A decision that Claude never heard of was overtaken too.
+        for id in self.take_unanswered(at) {
+            self.settled_in_terminal(id, None);
         }
     }
 
     pub(super) fn settle_undecided(&mut self, to: PermissionStatus, at: Timestamp) {
-        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
-            let r = self.state.open.remove(i);
-            if !r.delivered {
-                self.changes.push(Change::Permission { id: r.id, status: to, decided: None });
-            }
+        for id in self.take_unanswered(at) {
+            self.changes.push(Change::Permission { id, status: to, decided: None });
         }
+    }
+
+    /// Takes out the requests that no answer of ours was delivered to. The others stay: what became
+    /// of them is in the transcript, which Claude Code writes a moment after its turn has ended.
+    fn take_unanswered(&mut self, at: Timestamp) -> Vec<PermissionId> {
+        let (taken, kept) = std::mem::take(&mut self.state.open)
+            .into_iter()
+            .partition(|r| r.asked_at <= at && !r.delivered);
+        self.state.open = kept;
+        taken.into_iter().map(|r: OpenRequest| r.id).collect()
     }
 }

@@ -10,6 +10,7 @@
 //! server's log is printed.
 
 mod agent;
+mod claude;
 mod events;
 mod http;
 mod processes;
