@@ -227,7 +227,8 @@ async fn settles(
 
 /// When the source of an evidence says that it happened.
 fn claimed_at(evidence: &Value) -> Option<SystemTime> {
-    let at: chorus::domain::time::Timestamp = serde_json::from_value(evidence["at"].clone()).ok()?;
+    let at: chorus::domain::time::Timestamp =
+        serde_json::from_value(evidence["at"].clone()).ok()?;
     Some(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).ok()?))
 }
 
@@ -302,8 +303,14 @@ async fn a_late_notification_changes_nothing() {
     let before = world.session("p").await;
     let a_minute_ago = (chorus::clock::now().0 - 60_000).to_string();
     for (event, own) in [
-        ("Notification", json!({"notification_type": "permission_prompt", "message": "Claude needs your permission"})),
-        ("Notification", json!({"notification_type": "idle_prompt", "message": "Claude is waiting for your input"})),
+        (
+            "Notification",
+            json!({"notification_type": "permission_prompt", "message": "Claude needs your permission"}),
+        ),
+        (
+            "Notification",
+            json!({"notification_type": "idle_prompt", "message": "Claude is waiting for your input"}),
+        ),
         ("Stop", json!({"stop_hook_active": false, "last_assistant_message": "Old."})),
         ("SessionEnd", json!({"reason": "other"})),
     ] {

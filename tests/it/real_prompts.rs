@@ -120,9 +120,8 @@ fn table() -> Vec<Vec<Case>> {
 /// The prompts that the model has read in a conversation, one for each turn, in order.
 fn read_by_model(world: &World, conversation: &str) -> Vec<String> {
     let requests = world.model.requests().into_iter();
-    let main = requests.filter(|r| {
-        r.session == conversation && r.kind == scripted_model::Kind::Main
-    });
+    let main =
+        requests.filter(|r| r.session == conversation && r.kind == scripted_model::Kind::Main);
     main.map(|r| r.prompt).collect()
 }
 

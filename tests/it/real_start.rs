@@ -60,9 +60,12 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     keys(&world, "a", &["Enter"]).await;
     world
         .wait_for("both prompts have reached the model", async || {
-            let seen: Vec<String> =
-                world.model.requests().into_iter().map(|r| r.prompt).collect();
-            if seen == ["after the question", "queued meanwhile"] { Ok(()) } else { Err(format!("{seen:?}")) }
+            let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
+            if seen == ["after the question", "queued meanwhile"] {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
         })
         .await;
     let view = world.wait_for_status("a", "idle").await;
@@ -105,7 +108,11 @@ async fn somebody_who_is_not_logged_in_is_told_to() {
 async fn a_missing_claude_is_unavailable_with_advice() {
     let world = World::build().env("CHORUS_CLAUDE", "/nowhere/claude").start().await;
     let refused = world.post("/api/sessions", &json!({ "name": "a" })).await.expect(503);
-    assert!(refused.text().contains("npm install -g @anthropic-ai/claude-code"), "{}", refused.text());
+    assert!(
+        refused.text().contains("npm install -g @anthropic-ai/claude-code"),
+        "{}",
+        refused.text()
+    );
     assert!(world.get("/api/sessions").await.rows().is_empty());
 }
 
