@@ -246,8 +246,7 @@ impl Watching {
             return true;
         }
         let Some(files) = &mut self.files else { return false };
-        let watched =
-            folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok();
+        let watched = folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok();
         if watched {
             self.folders.insert(folder.to_owned());
         }
