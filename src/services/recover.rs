@@ -120,10 +120,12 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
     {
         return;
     }
-    // The kernel tells of the death a moment before tmux has noticed it.
+    // The kernel tells of the death a moment before tmux has noticed it, and tmux notices that the
+    // terminal is closed before it has heard how the process ended.
+    let explained = |p: &Pane| p.dead && (p.dead_status.is_some() || p.dead_signal.is_some());
     let mut pane = find_pane(app, &session).await;
-    for _ in 0..10 {
-        if pane.as_ref().is_none_or(|p| p.dead) {
+    for _ in 0..15 {
+        if pane.as_ref().is_none_or(explained) {
             break;
         }
         sleep(Duration::from_millis(20)).await;
