@@ -160,7 +160,7 @@ impl Watching {
                 }
             }
             Some("hook") => ingest::drain_spool(&self.app).await,
-            _ => self.appeared(path).await,
+            _ => {}
         }
     }
 
@@ -307,7 +307,7 @@ impl Watching {
 
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
-        self.watch(None, &self.app.data.spool());
+        self.watch(&self.app.data.spool());
         let running = |live: &super::live::Live| -> Vec<SessionId> {
             live.sessions().filter(|s| s.is_live()).map(|s| s.id).collect()
         };
