@@ -145,6 +145,10 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
     if pane.is_none() {
         app.set_pane(id, None);
     }
+    if !session.state.started && pane.is_some() {
+        // It may have said why it cannot start, and left it on the screen.
+        super::launch::name_blocker(app, id, generation).await;
+    }
     let mut report =
         Report::fact(id, Source::Process, clock::now(), Fact::ProcessGone { how, orderly });
     report.generation = Some(generation);

@@ -38,7 +38,7 @@ async fn a_turn_of_fifty_calls_is_on_the_record_though_the_server_was_away() {
         })
         .await;
     };
-    asked(5, 10).await;
+    asked(5, 40).await;
     world.kill9();
     // One request for each call, and one for the last words.
     asked(51, 60).await;

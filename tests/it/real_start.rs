@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Builder, World};
+use crate::harness::{Builder, World, wait_longer};
 
 /// A world in which Claude Code's own configuration is changed before anything starts.
 async fn world(builder: Builder, change: impl FnOnce(&mut Value)) -> World {
@@ -57,7 +57,8 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     world.post("/api/sessions/a/send", &second).await.expect(202);
     blocked(&world, "a", "this folder is trusted").await;
 
-    keys(&world, "a", &["Enter"]).await;
+    // The first row, "No, exit", is the chosen one.
+    keys(&world, "a", &["Down"]).await;
     world
         .wait_for("both prompts have reached the model", async || {
             let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
@@ -68,6 +69,16 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
             }
         })
         .await;
+    keys(&world, "a", &["Enter"]).await;
+    wait_longer(Duration::from_secs(25), "both prompts have reached the model", async || {
+        let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
+        if seen == ["after the question", "queued meanwhile"] {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}\n{}", world.pane_text("a").await))
+        }
+    })
+    .await;
     let view = world.wait_for_status("a", "idle").await;
     assert!(view["detail"]["remedy"].is_null(), "{view}");
     assert_eq!(view["id"], id.as_str());
@@ -77,8 +88,23 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
 async fn the_first_start_questions_block_the_start() {
     let world = world(World::build(), |c| *c = json!({})).await;
     world.create("a", &json!({})).await;
-    let remedy = blocked(&world, "a", "first-start questions").await;
-    assert!(remedy.contains("run `claude` once"), "{remedy}");
+    // The first of them is whether the network is there. Where it is not, Claude Code ends.
+    world
+        .wait_for("the session says what blocks it", async || {
+            let view = world.session("a").await;
+            let detail = &view["detail"];
+            let told = [&detail["waiting_for"], &detail["error"]].map(|t| t.as_str().unwrap_or(""));
+            let named = told.iter().any(|t| {
+                t.contains("first-start questions") || t.contains("cannot reach Anthropic")
+            });
+            let remedy = detail["remedy"].as_str().unwrap_or("");
+            if named && remedy.contains("run `claude` once") {
+                Ok(())
+            } else {
+                Err(view.to_string())
+            }
+        })
+        .await;
 }
 
 #[tokio::test]

@@ -199,7 +199,9 @@ impl Step<'_> {
             }
             Fact::ProcessGone { how, orderly } => self.process_gone(how.as_deref(), *orderly, o),
             Fact::StartBlocked { dialog, remedy } => {
-                if !self.state.started {
+                // Idle as well: without a login Claude Code begins, but takes no prompt.
+                let idle = self.state.claude_status == ClaudeStatus::Idle;
+                if !self.state.started || idle {
                     self.claim(ClaudeStatus::Waiting, o, dialog);
                     self.state.detail.waiting_for = Some(dialog.clone());
                     self.state.detail.remedy = Some(remedy.clone());
