@@ -126,8 +126,19 @@ async fn a_key_that_nobody_approved_blocks_the_start() {
 async fn somebody_who_is_not_logged_in_is_told_to() {
     let world = world(World::build().env("ANTHROPIC_API_KEY", ""), |_| {}).await;
     world.create("a", &json!({})).await;
-    let remedy = blocked(&world, "a", "log").await;
-    assert!(remedy.contains("/login"), "{remedy}");
+    let told = world
+        .wait_for("a says that nobody is logged in", async || {
+            let detail = world.session("a").await["detail"].clone();
+            // Claude Code has begun, so it is the error of an idle session that says so.
+            let said = [&detail["error"], &detail["waiting_for"]];
+            if said.iter().any(|d| d.as_str().is_some_and(|d| d.contains("log"))) {
+                Ok(detail)
+            } else {
+                Err(detail.to_string())
+            }
+        })
+        .await;
+    assert!(told["remedy"].as_str().is_some_and(|r| r.contains("/login")), "{told}");
 }
 
 #[tokio::test]

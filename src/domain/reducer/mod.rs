@@ -199,11 +199,13 @@ impl Step<'_> {
             }
             Fact::ProcessGone { how, orderly } => self.process_gone(how.as_deref(), *orderly, o),
             Fact::StartBlocked { dialog, remedy } => {
-                // Idle as well: without a login Claude Code begins, but takes no prompt.
-                let idle = self.state.claude_status == ClaudeStatus::Idle;
-                if !self.state.started || idle {
+                if !self.state.started {
                     self.claim(ClaudeStatus::Waiting, o, dialog);
                     self.state.detail.waiting_for = Some(dialog.clone());
+                    self.state.detail.remedy = Some(remedy.clone());
+                } else if self.state.claude_status == ClaudeStatus::Idle {
+                    // Without a login Claude Code is idle as well, but no prompt gets an answer.
+                    self.state.detail.error = Some(dialog.clone());
                     self.state.detail.remedy = Some(remedy.clone());
                 }
             }

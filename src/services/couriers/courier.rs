@@ -28,6 +28,10 @@ const SETTLED_AFTER_MS: i64 = 250;
 const BEFORE_ENTER: Duration = Duration::from_millis(60);
 /// How long Claude Code may take to confirm before Enter is pressed once more.
 const FIRST_WAIT: Duration = Duration::from_millis(1_500);
+/// How long it may take if the text has left the input box: it is on its way within Claude Code.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+/// How long a large paste may take to be drawn.
+const DRAWN_WAIT: Duration = Duration::from_secs(5);
 /// How long somebody's draft may hold up a queued prompt.
 const DRAFT_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -125,6 +129,12 @@ impl Courier {
         if self.settled(order.message.id, SECOND_WAIT).await {
             return Ok(());
         }
+        // Taken from the box, but not confirmed: the machine is slow. To call it undelivered now
+        // could have it sent twice.
+        let look = terminal::input_box(&self.app, self.session).await;
+        if matches!(look, Ok(InputBox::Empty)) && self.settled(order.message.id, LAST_WAIT).await {
+            return Ok(());
+        }
         Err(Setback::Failed(self.give_up().await))
     }
 
@@ -132,10 +142,32 @@ impl Courier {
         let session = crate::services::sessions::by_id(&self.app, self.session).await?;
         let profile = Profile::of(session.claude_version.as_deref().unwrap_or_default());
         let tmux = self.app.tmux().await?;
-        for piece in prompt::pieces(text, profile.wraps_long_pastes) {
+        let pieces = prompt::pieces(text, profile.wraps_long_pastes);
+        for piece in &pieces {
             tmux.paste(pane, piece).await?;
         }
+        if pieces.len() > 1 {
+            self.drawn().await;
+        }
         Ok(())
+    }
+
+    /// Waits until a paste of many pieces stands still in the input box: an Enter among them would
+    /// be swallowed, or would send the half of them.
+    async fn drawn(&self) {
+        let began = Instant::now();
+        let mut before = None;
+        while began.elapsed() < DRAWN_WAIT {
+            let now = match terminal::input_box(&self.app, self.session).await {
+                Ok(InputBox::Draft(text)) => Some(text),
+                _ => None,
+            };
+            if now.is_some() && now == before {
+                return;
+            }
+            before = now;
+            sleep(2 * BEFORE_ENTER).await;
+        }
     }
 
     /// Clears what is left of an unconfirmed prompt, and says why it failed.
