@@ -1,27 +1,111 @@
-//! stub
-use crate::config::Config;
-/// s
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// s
-    Ok,
-    /// s
-    Warn,
-    /// s
-    Fail,
+//! `chorus doctor`: what Chorus needs, whether it is there, and what to do if not.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::claude::installation;
+pub use crate::claude::installation::{Finding, Level};
+use crate::config::{Config, DataDir};
+use crate::tmux;
+
+/// How long a program may take to tell its version.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at everything.
+pub async fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![tmux(config).await];
+    let folder = project(config);
+    let env = |name: &str| std::env::var(name).ok();
+    findings.extend(installation::examine(Some(&config.claude), &folder, env, PATIENCE).await);
+    findings.push(data(&DataDir(config.data_dir.clone())));
+    findings.push(gitbutler().await);
+    findings
 }
-/// s
-#[derive(Debug, serde::Serialize)]
-pub struct Finding {
-    /// s
-    pub level: Level,
-    /// s
-    pub what: String,
-    /// s
-    pub remedy: Option<String>,
+
+fn project(config: &Config) -> PathBuf {
+    if config.project_root.as_os_str().is_empty() {
+        std::env::current_dir().unwrap_or_default()
+    } else {
+        config.project_root.clone()
+    }
 }
-/// s
-pub async fn examine(_: &Config) -> Vec<Finding> {
-    Vec::new()
+
+fn finding(level: Level, what: String, remedy: Option<&str>) -> Finding {
+    Finding { level, what, remedy: remedy.map(str::to_owned) }
+}
+
+async fn tmux(config: &Config) -> Finding {
+    match tmux::installed_version(&config.tmux).await {
+        Ok(version) if version.is_supported() => {
+            finding(Level::Ok, format!("tmux {}", version.text), None)
+        }
+        Ok(version) => finding(
+            Level::Fail,
+            format!("tmux {} is too old", version.text),
+            Some("install tmux 3.2 or newer"),
+        ),
+        Err(e) => finding(
+            Level::Fail,
+            e.to_string(),
+            Some("install tmux (apt install tmux, brew install tmux)"),
+        ),
+    }
+}
+
+fn data(data: &DataDir) -> Finding {
+    let dir = &data.0;
+    let Ok(meta) = std::fs::metadata(dir) else {
+        let what = format!("the data folder {} is not there yet", dir.display());
+        return finding(Level::Ok, what, Some("the server makes it at its first start"));
+    };
+    if meta.uid() != rustix::process::getuid().as_raw() {
+        let what = format!("the data folder {} belongs to another user", dir.display());
+        return finding(Level::Fail, what, Some("choose another --data-dir"));
+    }
+    if meta.mode() & 0o077 != 0 {
+        let what = format!("the data folder {} can be read by other users", dir.display());
+        return finding(Level::Warn, what, Some("chmod 700 it; the server does so when it starts"));
+    }
+    let waiting = std::fs::read_dir(data.spool()).map_or(0, |entries| entries.count());
+    if waiting > 0 {
+        let what = format!("{waiting} hooks wait in {}", data.spool().display());
+        return finding(Level::Warn, what, Some("start the server: it takes them in"));
+    }
+    finding(Level::Ok, format!("the data folder is {}", dir.display()), None)
+}
+
+/// GitButler is optional: tasks land on worktrees where it is not there.
+async fn gitbutler() -> Finding {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).map(|d| d.join("but")).find(|p| p.is_file());
+    let Some(but) = there else {
+        return finding(
+            Level::Ok,
+            "GitButler (`but`) is not there; nothing needs it yet".into(),
+            None,
+        );
+    };
+    match version(&but).await {
+        Some(text) => finding(Level::Ok, format!("GitButler: {text}"), None),
+        None => finding(
+            Level::Warn,
+            format!("{} does not tell its version", but.display()),
+            Some("run `but --version` in a terminal and see what it says"),
+        ),
+    }
+}
+
+async fn version(program: &Path) -> Option<String> {
+    let mut command = tokio::process::Command::new(program);
+    command
+        .arg(OsStr::new("--version"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
 }

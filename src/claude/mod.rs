@@ -10,13 +10,13 @@ mod result;
 mod text;
 
 pub mod hooks;
+pub mod installation;
+pub mod launch;
+pub mod paths;
 pub mod profile;
+pub mod screen;
+pub mod state_file;
 pub mod tail;
 pub mod transcript;
 
 pub use json::input_digest;
-pub mod installation;
-pub mod launch;
-pub mod paths;
-pub mod screen;
-pub mod state_file;

@@ -85,10 +85,7 @@ mod tests {
 
     #[test]
     fn transcripts_are_found() {
-        assert_eq!(
-            slug(Path::new("/tmp/exp/run/q3-2.1.329/project")),
-            "-tmp-exp-run-q3-2-1-329-project"
-        );
+        assert_eq!(slug(Path::new("/home/u/my.project/q3_x")), "-home-u-my-project-q3-x");
         assert_eq!(slug(Path::new("/a/ä😀")), "-a----");
         let main = transcript(Path::new("/c"), Path::new("/project"), "id-1");
         assert_eq!(main, Path::new("/c/projects/-project/id-1.jsonl"));

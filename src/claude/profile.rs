@@ -64,6 +64,9 @@ pub struct Profile {
     /// `UserPromptSubmit` of a queued prompt comes when it is queued; otherwise when it is sent,
     /// and not at all if it is taken up within the running turn.
     pub queued_prompts_are_reported_at_once: bool,
+    /// A paste of four lines or 800 characters arrives wrapped in `<pasted_content>`, unless it
+    /// comes in smaller pieces.
+    pub wraps_long_pastes: bool,
     /// Sub-agents run in the background unless that is switched off.
     pub background_subagents: bool,
     /// `--resume` works from another directory than the conversation began in.
@@ -98,6 +101,7 @@ impl Profile {
                 disable_auto_mode: false,
                 start_dialogs_refuse_by_default: false,
                 queued_prompts_are_reported_at_once: false,
+                wraps_long_pastes: false,
                 background_subagents: false,
                 resumes_anywhere: false,
                 env: &[],
@@ -110,6 +114,7 @@ impl Profile {
                 disable_auto_mode: true,
                 start_dialogs_refuse_by_default: true,
                 queued_prompts_are_reported_at_once: true,
+                wraps_long_pastes: true,
                 background_subagents: true,
                 // Only the newest does; in between, the stricter rule is safe.
                 resumes_anywhere: version.is_some_and(|v| v >= NEWER),

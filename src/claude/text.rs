@@ -14,9 +14,20 @@ static PASTE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a constant pattern")
 });
 
+/// How a literal `<pasted_content` is written inside of a wrapped paste.
+static ESCAPED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"<\\+(/?pasted_content)").expect("a constant pattern"));
+
 /// Removes the wrapping of long pastes, so that a prompt reads as it was sent.
 pub(super) fn unwrap_paste(text: &str) -> Cow<'_, str> {
-    if text.contains("<pasted_content id=") { PASTE.replace_all(text, "") } else { text.into() }
+    if !text.contains("<pasted_content id=") {
+        return text.into();
+    }
+    let bare = PASTE.replace_all(text, "");
+    match ESCAPED.replace_all(&bare, "<$1") {
+        Cow::Borrowed(_) => bare,
+        Cow::Owned(unescaped) => unescaped.into(),
+    }
 }
 
 /// Whether a prompt was written by Claude Code itself: a background task's report.
@@ -39,6 +50,8 @@ mod tests {
     fn a_long_paste_is_unwrapped() {
         let wrapped = "\n\n<pasted_content id=\"fd3b\">\nl0\nl1\n</pasted_content id=\"fd3b\">\n";
         assert_eq!(unwrap_paste(wrapped), "l0\nl1");
+        let literal = wrapped.replace("l0", r#"<\pasted_content id="x">"#);
+        assert_eq!(unwrap_paste(&literal), "<pasted_content id=\"x\">\nl1");
         assert_eq!(unwrap_paste("as <pasted_content> is"), "as <pasted_content> is");
     }
 

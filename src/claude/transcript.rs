@@ -48,7 +48,7 @@ pub struct TranscriptItem {
     ///
     /// - A user's prompt is keyed by the line, because Claude Code's prompt ids are not unique
     ///   among queued prompts; what Chorus itself sent is recognised by the text's
-    ///   [`digest`](crate::domain::prompt::digest).
+    ///   [`digest`].
     /// - A call's result comes without the tool's name ([`ToolCall::tool`] is empty), and a denial
     ///   may be told before or after the result: a call that was denied stays denied.
     /// - A response's usage is told on each of its lines; the last one counts.

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use utoipa::ToSchema;
 
 use super::names::names;
@@ -25,18 +26,26 @@ pub const DEFAULT_MAX_BYTES: usize = 100 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptChange {
-    /// CRLF and lone CR became LF: inside a paste the three cannot be told apart.
+    /// CRLF, lone CR and Unicode's line and paragraph separators became LF: inside a paste they
+    /// cannot be told apart (2.1.329 turns CRLF into two line breaks).
     LineEndings,
     /// Each TAB became four spaces, as Claude Code does itself.
     Tabs,
+    /// Invisible characters were removed. 2.1.329 removes them too, and for those that set the
+    /// direction of writing it wants a second Enter.
+    InvisibleRemoved,
+    /// Combined characters were composed (Unicode's NFC), as Claude Code does itself.
+    Composed,
     /// A space was put before a leading `!`, which would have made the prompt a shell command.
     ShellDisarmed,
-    /// A space was put after a trailing `\`, which would have turned Enter into a line break.
+    /// A space was put after a trailing `\`, which would have turned Enter into a line break. Claude
+    /// Code strips the space again.
     BackslashDisarmed,
 }
 
 names!(PromptChange {
-    LineEndings => "line_endings", Tabs => "tabs", ShellDisarmed => "shell_disarmed",
+    LineEndings => "line_endings", Tabs => "tabs", InvisibleRemoved => "invisible_removed",
+    Composed => "composed", ShellDisarmed => "shell_disarmed",
     BackslashDisarmed => "backslash_disarmed",
 });
 
@@ -58,20 +67,10 @@ pub enum PromptError {
     },
     /// It holds a control character, which the terminal would act on.
     #[error(
-        "the prompt holds the control character {name} at byte {at}: the terminal would act on it, remove it"
+        "the prompt holds the control character {name} at byte {at}, which the terminal would act on: remove it"
     )]
     Control {
         /// The character, as `U+001B`.
-        name: String,
-        /// Where, in bytes from the start.
-        at: usize,
-    },
-    /// It holds an invisible character that Claude Code removes.
-    #[error(
-        "the prompt holds the invisible character {name} at byte {at}: Claude Code removes it, so the text would not arrive as it is; remove it"
-    )]
-    Invisible {
-        /// The character, as `U+200B`.
         name: String,
         /// Where, in bytes from the start.
         at: usize,
@@ -143,19 +142,31 @@ impl Prompt {
         leading_blank_disarms_slash: bool,
         max_bytes: usize,
     ) -> Result<Self, PromptError> {
+        refuse_controls(text)?;
+        if text.len() > max_bytes.saturating_mul(4) {
+            // Nothing below makes a text that much shorter.
+            return Err(PromptError::TooLong { bytes: text.len(), max: max_bytes });
+        }
         let mut changes = Vec::new();
-        refuse_characters(text)?;
         let mut text = Cow::Borrowed(text);
-        if text.contains('\r') {
-            text = Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"));
+        if text.contains(['\r', '\u{2028}', '\u{2029}']) {
+            text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n").into();
             changes.push(PromptChange::LineEndings);
         }
         if text.contains('\t') {
-            text = Cow::Owned(text.replace('\t', "    "));
+            text = text.replace('\t', "    ").into();
             changes.push(PromptChange::Tabs);
         }
+        if text.contains(is_meaningless) {
+            text = text.replace(is_meaningless, "").into();
+            changes.push(PromptChange::InvisibleRemoved);
+        }
+        if !is_nfc(&text) {
+            text = text.nfc().collect::<String>().into();
+            changes.push(PromptChange::Composed);
+        }
         let visible = text.trim();
-        if visible.is_empty() {
+        if visible.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
             return Err(PromptError::Empty);
         }
         let blank_before = text.starts_with(char::is_whitespace);
@@ -192,9 +203,10 @@ impl Prompt {
         &self.text
     }
 
-    /// What Claude Code says that it took, but for the differences that [`digest`] ignores.
+    /// What Claude Code says that it took (it strips blanks from the end), but for the differences
+    /// that [`digest`] ignores.
     pub fn expected(&self) -> &str {
-        &self.text
+        self.text.trim_end()
     }
 
     /// The [`digest`] that the confirming `UserPromptSubmit` must have.
@@ -218,23 +230,95 @@ impl Prompt {
     }
 }
 
+/// Cuts the text of a prompt into pieces, to be pasted one after the other.
+///
+/// 2.1.329 takes a paste of four lines or 800 characters for a quotation and wraps it in
+/// `<pasted_content>`; several smaller pastes arrive as if typed, byte for byte (tried with up to
+/// 200 lines, without pauses). With `wraps_long_pastes` false the text is one piece.
+pub fn pieces(text: &str, wraps_long_pastes: bool) -> Vec<&str> {
+    let mut rest = text;
+    if !wraps_long_pastes {
+        return vec![rest];
+    }
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let (piece, next) = rest.split_at(piece_end(rest));
+        pieces.push(piece);
+        rest = next;
+    }
+    pieces
+}
+
+/// The lines of a piece, of which the last ends in a line break: one fewer than what 2.1.329 counts.
+const PIECE_LINES: usize = 2;
+
+/// The length of a piece in UTF-16 units, as JavaScript counts; from 800 on it would be wrapped.
+const PIECE_UNITS: usize = 700;
+
+/// Where the first piece of a text ends: after two lines or at a length that is safe, there at a
+/// blank if one is near, and never within what is drawn as one character.
+fn piece_end(text: &str) -> usize {
+    let (mut lines, mut units) = (0, 0);
+    let (mut blank, mut boundary) = (0, 0);
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        if units + c.len_utf16() > PIECE_UNITS {
+            let near = if blank * 2 > at { blank } else { boundary };
+            return if near == 0 { at } else { near };
+        }
+        if before == Some(' ') && c != ' ' {
+            blank = at;
+        }
+        if !joins(c) && before != Some('\u{200d}') && !is_regional(c) {
+            boundary = at;
+        }
+        units += c.len_utf16();
+        if c == '\n' {
+            lines += 1;
+            if lines == PIECE_LINES {
+                return at + 1;
+            }
+        }
+        before = Some(c);
+    }
+    text.len()
+}
+
+/// Whether a character belongs to the one before it: marks, joiners, selectors, skin tones.
+fn joins(c: char) -> bool {
+    is_invisible(c)
+        || unicode_normalization::char::is_combining_mark(c)
+        || matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
+}
+
+/// Whether a character is half of a flag.
+fn is_regional(c: char) -> bool {
+    matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
+}
+
 /// Hashes a prompt so that what was sent and what Claude Code reports can be compared: SHA-256, in
-/// hexadecimal, of the text with LF line endings, TABs as four spaces, without invisible
-/// characters and without blanks at either end (Claude Code changes all of these in some version).
+/// hexadecimal, of the text with LF line endings, TABs as four spaces, composed (NFC), without
+/// invisible characters and without blanks at either end. Claude Code changes each of these in some
+/// version.
 pub fn digest(text: &str) -> String {
-    let mut canonical = String::with_capacity(text.len());
+    let mut plain = String::with_capacity(text.len());
     let mut after_cr = false;
     for c in text.trim().chars() {
         match c {
-            '\r' => canonical.push('\n'),
+            '\r' | '\u{2028}' | '\u{2029}' => plain.push('\n'),
             '\n' if after_cr => {}
-            '\t' => canonical.push_str("    "),
+            '\t' => plain.push_str("    "),
             c if is_invisible(c) => {}
-            c => canonical.push(c),
+            c => plain.push(c),
         }
         after_cr = c == '\r';
     }
-    hex(&Sha256::digest(canonical.trim().as_bytes()))
+    let plain = plain.trim();
+    if is_nfc(plain) {
+        hex(&Sha256::digest(plain.as_bytes()))
+    } else {
+        hex(&Sha256::digest(plain.nfc().collect::<String>().as_bytes()))
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -247,33 +331,31 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether a character is drawn as nothing and may be stripped on the way: Unicode's default
-/// ignorable ones.
+/// ignorable ones and the interlinear annotations (2.1.329 strips all of them, joiners and
+/// selectors only outside of emoji).
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Refuses what a terminal would act on (all control characters but TAB, LF and CR, which covers
-/// the end of a bracketed paste, `ESC [ 2 0 1 ~`) and zero-width characters that get lost.
-fn refuse_characters(text: &str) -> Result<(), PromptError> {
-    for (at, c) in text.char_indices() {
-        if c.is_control() && !matches!(c, '\t' | '\n' | '\r') {
-            return Err(PromptError::Control { name: name(c), at });
-        }
-        if is_lost(c) {
-            return Err(PromptError::Invisible { name: name(c), at });
-        }
+/// Whether nothing is lost with an invisible character. Joiners and variation selectors stay in:
+/// emoji and several scripts need them.
+fn is_meaningless(c: char) -> bool {
+    is_invisible(c)
+        && !matches!(c, '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Refuses what a terminal would act on: all control characters but TAB, LF and CR, which covers
+/// the end of a bracketed paste, `ESC [ 2 0 1 ~`.
+fn refuse_controls(text: &str) -> Result<(), PromptError> {
+    let bad = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    match text.char_indices().find(|(_, c)| bad(*c)) {
+        Some((at, c)) => Err(PromptError::Control { name: name(c), at }),
+        None => Ok(()),
     }
-    Ok(())
-}
-
-/// Whether 2.1.329 removes the character. Joiners are left in: emoji and several scripts need them,
-/// and [`digest`] ignores their loss.
-fn is_lost(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')
 }
 
 fn name(c: char) -> String {
@@ -281,111 +363,4 @@ fn name(c: char) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::{Prompt, PromptChange, PromptError, digest};
-
-    fn new(text: &str) -> Result<Prompt, PromptError> {
-        Prompt::new(text, false, false)
-    }
-
-    #[test]
-    fn plain_text_is_left_alone() {
-        for text in
-            ["hello", "two\nlines\n", "  indented", "äöü 👩‍👩‍👧 $HOME `x` \"q\"", "- list", "#1"]
-        {
-            let prompt = new(text).expect(text);
-            assert_eq!(prompt.text(), text);
-            assert_eq!(prompt.changes(), []);
-            assert_eq!(prompt.digest(), digest(text));
-        }
-    }
-
-    #[test]
-    fn line_endings_and_tabs_are_normalised_and_said() {
-        let prompt = new("a\r\nb\rc\td").expect("a prompt");
-        assert_eq!(prompt.text(), "a\nb\nc    d");
-        assert_eq!(prompt.changes(), [PromptChange::LineEndings, PromptChange::Tabs]);
-        assert_eq!(prompt.digest(), digest("a\r\nb\rc\td"));
-    }
-
-    #[test]
-    fn a_shell_command_is_disarmed() {
-        let prompt = new("!rm -rf x").expect("a prompt");
-        assert_eq!(prompt.text(), " !rm -rf x");
-        assert_eq!(prompt.changes(), [PromptChange::ShellDisarmed]);
-        assert_eq!(Prompt::new("!ls", true, true), Err(PromptError::RawShell));
-        assert_eq!(new("hurry up!").expect("a prompt").changes(), []);
-    }
-
-    #[test]
-    fn commands_need_raw_and_paths_do_not() {
-        for text in
-            ["/compact", "/compact now", "/clear\nx", "/mcp__a__b c", " /compact", "\n/x", "/"]
-        {
-            assert!(matches!(new(text), Err(PromptError::Command { .. })), "{text:?}");
-            let raw = Prompt::new(text, true, false).expect("raw");
-            assert!(raw.is_command() && raw.text() == text, "{text:?}");
-        }
-        for text in ["/tmp/x is a path", "// x", "see /compact", "/a/b"] {
-            assert!(!new(text).expect(text).is_command());
-        }
-        // 2.1.197 takes a blank before the slash as the sign of a prompt.
-        assert_eq!(Prompt::new(" /compact", false, true).expect("a prompt").text(), " /compact");
-        assert!(matches!(Prompt::new("/compact", false, true), Err(PromptError::Command { .. })));
-    }
-
-    #[test]
-    fn what_cannot_arrive_is_refused_by_name() {
-        for text in ["", " ", "\n\t \r\n"] {
-            assert_eq!(new(text), Err(PromptError::Empty), "{text:?}");
-        }
-        for text in ["a\u{1b}[201~b", "\u{3}", "x\u{0}", "a\u{7f}", "a\u{9b}201~"] {
-            assert!(matches!(new(text), Err(PromptError::Control { .. })), "{text:?}");
-        }
-        assert_eq!(new("a\u{200b}b"), Err(PromptError::Invisible { name: "U+200B".into(), at: 1 }));
-        for word in ["exit", "quit", " :q ", ":wq!\n"] {
-            assert!(matches!(new(word), Err(PromptError::Exit { .. })), "{word:?}");
-        }
-        assert!(new("exit the loop early").is_ok());
-        assert_eq!(
-            Prompt::with_limit("12345", false, false, 4),
-            Err(PromptError::TooLong { bytes: 5, max: 4 })
-        );
-    }
-
-    #[test]
-    fn a_trailing_backslash_does_not_swallow_enter() {
-        let prompt = new("path C:\\").expect("a prompt");
-        assert_eq!(prompt.text(), "path C:\\ ");
-        assert_eq!(prompt.changes(), [PromptChange::BackslashDisarmed]);
-    }
-
-    #[test]
-    fn the_digest_ignores_what_gets_lost() {
-        assert_eq!(digest("  a\tb\r\nc \n"), digest("a    b\nc"));
-        assert_eq!(digest("a\u{200d}b\u{fe0f}"), digest("ab"));
-        assert_ne!(digest("a b"), digest("ab"));
-        assert_eq!(
-            digest("abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_taken_or_refused(text in any::<String>(), raw: bool, blank: bool) {
-            if let Ok(prompt) = Prompt::new(&text, raw, blank) {
-                prop_assert!(!prompt.text().starts_with('!'));
-                let controls = prompt.text().contains(['\r', '\t', '\u{1b}']);
-                prop_assert!(!controls);
-                prop_assert_eq!(prompt.digest(), digest(prompt.expected()));
-                // Whatever the terminal does to blanks and line endings, the digest is the same.
-                prop_assert_eq!(prompt.digest(), digest(&prompt.text().replace('\n', "\r")));
-                let again = Prompt::new(prompt.text(), raw, blank);
-                prop_assert_eq!(again.map(|p| p.text().to_owned()), Ok(prompt.text().to_owned()));
-            }
-        }
-    }
-}
+mod tests;

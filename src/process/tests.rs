@@ -73,6 +73,7 @@ async fn another_with_the_same_pid_is_neither_waited_for_nor_signalled() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
 async fn descendants_and_ancestors_are_found() {
     // A shell, a shell in a session of its own as Claude's Bash tool runs them, and its child.
     let script = "setsid sh -c 'sleep 60 & wait' & wait";
@@ -113,6 +114,7 @@ async fn the_stubborn_are_killed() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn an_environment_is_read() {
     let mut command = Command::new("sleep");
     command.arg0("sleep").arg("60").env_clear().env("CHORUS_X", "1").env("CHORUS_Y", "");

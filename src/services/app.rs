@@ -1,8 +1,9 @@
 //! Everything that the use cases share.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore, mpsc};
@@ -13,10 +14,12 @@ use super::couriers::Couriers;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
 use super::held::Held;
+use super::launch::Installed;
 use super::live::Live;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
+use crate::claude::screen::{Patterns, Screens};
 use crate::clock;
 use crate::config::{Config, DataDir};
 use crate::domain::ids::{ProjectId, SessionId};
@@ -59,6 +62,10 @@ pub struct App {
     pub idempotent: Idempotent,
     /// tmux sessions with our prefix that no session of ours explains.
     pub orphans: Mutex<Vec<String>>,
+    /// How Claude Code's screens are read.
+    pub screens: Screens,
+    /// The Claude Code program as it was found last, with its file's time.
+    pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
     panes: Mutex<HashMap<SessionId, PaneId>>,
@@ -94,6 +101,7 @@ impl App {
             }
         };
         let (engine, _) = Engine::start(db.clone(), live, hub.clone(), clock::now, effects);
+        let config_patterns = config.status_patterns.clone();
         let app = Arc::new(Self {
             data: DataDir(config.data_dir.clone()),
             starts: Semaphore::new(config.starts_at_once),
@@ -111,6 +119,8 @@ impl App {
             default_project: OnceCell::new(),
             idempotent: Idempotent::default(),
             orphans: Mutex::default(),
+            screens: screens(&config_patterns),
+            claude: tokio::sync::Mutex::default(),
             secret,
             tmux: OnceCell::new(),
             panes: Mutex::default(),
@@ -195,6 +205,37 @@ impl App {
         hash.update(session.0.as_bytes());
         hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
+}
+
+/// Screens as they were recorded, with further texts from the configuration.
+fn screens(configured: &BTreeMap<String, Vec<String>>) -> Screens {
+    let recorded = Patterns::default();
+    let mut patterns = recorded.clone();
+    for (name, texts) in configured {
+        let place = match name.as_str() {
+            "busy" => &mut patterns.busy,
+            "waiting" | "permission" => &mut patterns.permission,
+            "plan" => &mut patterns.plan,
+            "question" => &mut patterns.question,
+            "not_logged_in" => &mut patterns.not_logged_in,
+            "retrying" => &mut patterns.retrying,
+            // Idle is what the state file and the hooks say; no text proves it.
+            other => {
+                tracing::warn!(
+                    "status_patterns.{other} has no effect; known are busy, waiting, plan, question, not_logged_in, retrying"
+                );
+                continue;
+            }
+        };
+        for text in texts {
+            place.push('|');
+            place.push_str(text);
+        }
+    }
+    Screens::new(&patterns).unwrap_or_else(|e| {
+        tracing::warn!(error = %e, "status_patterns cannot be used; the built-in ones are");
+        Screens::default()
+    })
 }
 
 /// The last sessions made by requests with an `Idempotency-Key`.

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::error::Error;
+use super::live::Live;
 use super::observe::{Report, observe};
 use super::{App, terminal};
 use crate::claude::profile::Profile;
@@ -21,14 +22,16 @@ use crate::claude::screen::InputBox;
 use crate::domain::ids::{MessageId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::Fact;
-use crate::domain::prompt::Prompt;
+use crate::domain::prompt::{self, Prompt};
 use crate::domain::record::Message;
 use crate::domain::scrub::scrub;
 use crate::domain::session::{ClaudeStatus, Sending, Session, Source, Status};
 use crate::store::messages::Outgoing;
 use crate::store::{Write, messages};
-use crate::tmux::{Key, PaneId};
+use crate::tmux::{Key, PaneId, TmuxError};
 
+/// How long Claude must have been idle before a prompt is typed. Milliseconds.
+const SETTLED_AFTER_MS: i64 = 250;
 /// Between the paste and Enter: an Enter that follows a large paste at once is swallowed.
 const BEFORE_ENTER: Duration = Duration::from_millis(60);
 /// How long Claude Code may take to confirm before Enter is pressed once more.
@@ -212,14 +215,21 @@ fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Erro
 }
 
 async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<(), Error> {
+    let name = &session.name;
     match terminal::input_box(app, session.id).await? {
         InputBox::Draft(text) => Err(Error::conflict(format!(
-            "somebody's draft is in the input box of {}: {:?}; set `force` (--force) to clear it, or `queue` to wait",
-            session.name,
-            text.chars().take(80).collect::<String>(),
+            "somebody's draft is in the input box of {name}: {:?}; set `force` (--force) to clear it, or `queue` to wait",
+            excerpt(&text),
         ))),
-        InputBox::Empty | InputBox::Hidden(_) => Ok(()),
+        InputBox::Bash(_) => Err(Error::conflict(format!(
+            "the input box of {name} is in its shell mode; leave it there with Backspace, or `queue` to wait"
+        ))),
+        InputBox::Empty | InputBox::Hidden => Ok(()),
     }
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 struct Courier {
@@ -232,7 +242,10 @@ impl Courier {
     async fn work(self) {
         loop {
             match self.next().await {
-                Some(order) => self.send(order).await,
+                Some(order) => {
+                    self.let_settle().await;
+                    self.send(order).await;
+                }
                 None => {
                     // Under the lock: a call after this one finds nobody at work and sends another.
                     let mut at_work =
@@ -254,7 +267,7 @@ impl Courier {
             return None;
         }
         let id = self.session;
-        let look = move |live: &super::live::Live| {
+        let look = move |live: &Live| {
             let state = &live.session(id)?.state;
             let idle = state.claude_status == ClaudeStatus::Idle
                 && state.started
@@ -264,6 +277,17 @@ impl Courier {
                 .cloned()
         };
         self.app.engine.read(look).await.ok().flatten()
+    }
+
+    /// Claude Code says `idle` for a moment between a turn and what follows it by itself (up to 90 ms
+    /// measured): wait until that moment is over.
+    async fn let_settle(&self) {
+        let id = self.session;
+        let since = move |live: &Live| live.session(id).map(|s| s.state.evidence.at);
+        if let Ok(Some(at)) = self.app.engine.read(since).await {
+            let rest = SETTLED_AFTER_MS.saturating_sub(crate::clock::now().ms_since(at));
+            sleep(Duration::from_millis(u64::try_from(rest).unwrap_or(0))).await;
+        }
     }
 
     async fn send(&self, order: Outgoing) {
@@ -283,66 +307,85 @@ impl Courier {
             self.begin(order).await?;
             return Err(Setback::Failed("the session has no terminal".into()));
         };
-        let blocked = self.clear_way(order, pane).await;
+        let blocked = self.clear_way(order).await;
         self.begin(order).await?;
-        if let Err(why) = blocked {
-            return Err(Setback::Failed(why));
-        }
-        let tmux = self.app.tmux().await.map_err(|e| Setback::Failed(e.to_string()))?;
-        let text = order.text.as_deref().unwrap_or_default();
-        tmux.paste(pane, text).await.map_err(|e| Setback::Failed(e.to_string()))?;
+        blocked.map_err(Setback::Failed)?;
+        self.paste(pane, order.text.as_deref().unwrap_or_default()).await?;
         sleep(BEFORE_ENTER).await;
         self.press_enter(pane).await?;
         if self.settled(order.message.id, FIRST_WAIT).await {
             return Ok(());
         }
-        // Not confirmed. If the text still stands in the box, the Enter was lost.
-        match terminal::input_box(&self.app, self.session).await {
-            Ok(InputBox::Draft(_)) => self.press_enter(pane).await?,
-            Ok(InputBox::Hidden(what)) if !self.is_settled(order.message.id).await => {
-                if self.settled(order.message.id, SECOND_WAIT).await {
-                    return Ok(());
-                }
-                return Err(Setback::Failed(format!(
-                    "{what} was open on the terminal, which Enter must not answer"
-                )));
-            }
-            _ => {}
+        // Not confirmed. If the text still stands in the box, the Enter was lost. Nothing is pressed
+        // while there is no box: a dialog would take it for a yes.
+        if matches!(terminal::input_box(&self.app, self.session).await, Ok(InputBox::Draft(_))) {
+            self.press_enter(pane).await?;
         }
         if self.settled(order.message.id, SECOND_WAIT).await {
             return Ok(());
         }
-        let left = terminal::clear_draft(&self.app, self.session, pane, BOX_WAIT).await;
-        let after = if left { "; the text was cleared from the input box" } else { "" };
-        Err(Setback::Failed(format!("Claude Code did not confirm the prompt{after}")))
+        Err(Setback::Failed(self.give_up().await))
+    }
+
+    async fn paste(&self, pane: PaneId, text: &str) -> Result<(), Setback> {
+        let session = super::sessions::by_id(&self.app, self.session).await?;
+        let profile = Profile::of(session.claude_version.as_deref().unwrap_or_default());
+        let tmux = self.app.tmux().await?;
+        for piece in prompt::pieces(text, profile.wraps_long_pastes) {
+            tmux.paste(pane, piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Clears what is left of an unconfirmed prompt, and says why it failed.
+    async fn give_up(&self) -> String {
+        let id = self.session;
+        let idle = move |live: &Live| {
+            live.session(id).map(|s| s.state.claude_status) == Some(ClaudeStatus::Idle)
+        };
+        // While Claude is busy, the Ctrl+C that clears the box would interrupt it.
+        let idle = self.app.engine.read(idle).await.unwrap_or(false);
+        if idle && terminal::clear_draft(&self.app, id, BOX_WAIT).await {
+            return "Claude Code did not confirm the prompt; the text was cleared from the input box".into();
+        }
+        match terminal::dialog(&self.app, id).await {
+            Some(dialog) => {
+                format!("Claude Code did not confirm the prompt; its terminal shows {dialog}")
+            }
+            None => "Claude Code did not confirm the prompt".into(),
+        }
     }
 
     /// Waits until the box is there and empty; clears a draft if told to.
-    async fn clear_way(&self, order: &Outgoing, pane: PaneId) -> Result<(), String> {
+    async fn clear_way(&self, order: &Outgoing) -> Result<(), String> {
         let began = Instant::now();
         let mut cleared = false;
         loop {
-            let seen =
-                terminal::input_box(&self.app, self.session).await.map_err(|e| e.to_string())?;
-            match seen {
+            match terminal::input_box(&self.app, self.session).await.map_err(|e| e.to_string())? {
                 InputBox::Empty => return Ok(()),
                 InputBox::Draft(_) if order.force && !cleared => {
-                    cleared = terminal::clear_draft(&self.app, self.session, pane, BOX_WAIT).await;
+                    cleared = terminal::clear_draft(&self.app, self.session, BOX_WAIT).await;
                     if !cleared {
                         return Err("the draft in the input box could not be cleared".into());
                     }
                 }
                 InputBox::Draft(text) if began.elapsed() > DRAFT_PATIENCE => {
-                    let text: String = text.chars().take(80).collect();
-                    return Err(format!("somebody's draft has been in the input box: {text:?}"));
+                    return Err(format!(
+                        "somebody's draft has been in the input box: {:?}",
+                        excerpt(&text)
+                    ));
                 }
-                InputBox::Hidden(what) if began.elapsed() > BOX_WAIT => {
+                InputBox::Bash(_) if began.elapsed() > DRAFT_PATIENCE => {
+                    return Err("the input box has been in its shell mode".into());
+                }
+                InputBox::Hidden if began.elapsed() > BOX_WAIT => {
+                    let what = terminal::dialog(&self.app, self.session).await;
+                    let what = what.unwrap_or_else(|| "something else".into());
                     return Err(format!("the terminal shows {what}, not the input box"));
                 }
                 _ => {}
             }
-            let idle = self.next().await.is_some_and(|m| m.message.id == order.message.id);
-            if !idle {
+            if self.next().await.is_none_or(|m| m.message.id != order.message.id) {
                 return Err("Claude was no longer idle".into());
             }
             let pause = if began.elapsed() < BOX_WAIT { 100 } else { 1_000 };
@@ -380,13 +423,12 @@ impl Courier {
     }
 
     async fn press_enter(&self, pane: PaneId) -> Result<(), Setback> {
-        let tmux = self.app.tmux().await.map_err(|e| Setback::Failed(e.to_string()))?;
-        tmux.send_key(pane, Key::Enter).await.map_err(|e| Setback::Failed(e.to_string()))
+        Ok(self.app.tmux().await?.send_key(pane, Key::Enter).await?)
     }
 
     async fn is_settled(&self, message: MessageId) -> bool {
         let id = self.session;
-        let open = move |live: &super::live::Live| live.queue(id).any(|m| m.message.id == message);
+        let open = move |live: &Live| live.queue(id).any(|m| m.message.id == message);
         !self.app.engine.read(open).await.unwrap_or(false)
     }
 
@@ -416,14 +458,25 @@ enum Setback {
     Failed(String),
 }
 
+impl From<Error> for Setback {
+    fn from(e: Error) -> Self {
+        Self::Failed(e.to_string())
+    }
+}
+
+impl From<TmuxError> for Setback {
+    fn from(e: TmuxError) -> Self {
+        Self::Failed(e.to_string())
+    }
+}
+
 /// Settles a prompt that was on its way when an earlier server died: if nothing confirms it within
 /// a while, what is left of it in the input box is cleared, and it is `undelivered`.
 pub async fn recover(app: &Arc<App>, session: SessionId, sending: Sending) {
     let waited = async {
         loop {
-            let same = move |live: &super::live::Live| {
-                live.session(session).and_then(|s| s.state.sending.clone())
-            };
+            let same =
+                move |live: &Live| live.session(session).and_then(|s| s.state.sending.clone());
             match app.engine.read(same).await {
                 Ok(Some(s)) if s.message == sending.message => {
                     sleep(Duration::from_millis(100)).await
@@ -435,12 +488,11 @@ pub async fn recover(app: &Arc<App>, session: SessionId, sending: Sending) {
     if timeout(SECOND_WAIT, waited).await.is_ok() {
         return;
     }
-    let mut cleared = false;
-    if let Some(pane) = app.pane(session)
-        && let Ok(InputBox::Draft(_)) = terminal::input_box(app, session).await
-    {
-        cleared = terminal::clear_draft(app, session, pane, BOX_WAIT).await;
-    }
+    let idle = move |live: &Live| {
+        live.session(session).map(|s| s.state.claude_status) == Some(ClaudeStatus::Idle)
+    };
+    let idle = app.engine.read(idle).await.unwrap_or(false);
+    let cleared = idle && terminal::clear_draft(app, session, BOX_WAIT).await;
     let error = format!(
         "the server was stopped while it sent this, and Claude Code did not confirm it{}",
         if cleared { "; the text was cleared from the input box" } else { "" }

@@ -3,6 +3,7 @@
 use super::engine::Refused;
 use super::observe::UnknownSession;
 use crate::store::StoreError;
+use crate::tmux::TmuxError;
 
 /// A use case did not happen, and nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,12 @@ impl Error {
 
 impl From<Refused> for Error {
     fn from(e: Refused) -> Self {
+        Self::Unavailable { problem: e.to_string() }
+    }
+}
+
+impl From<TmuxError> for Error {
+    fn from(e: TmuxError) -> Self {
         Self::Unavailable { problem: e.to_string() }
     }
 }

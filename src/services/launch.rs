@@ -1,7 +1,7 @@
 //! Starting Claude Code in a session's terminal.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 use super::error::Error;
 use super::observe::Report;
 use super::{App, terminal};
-use crate::claude::installation::{self, Installed};
-use crate::claude::launch::{self as claude_launch, Conversation};
+use crate::claude::installation;
+use crate::claude::launch::{self as claude_launch, LaunchError, Start as Begin};
 use crate::claude::profile::Profile;
-use crate::claude::{hooks, paths, screen};
+use crate::claude::{hooks, paths};
 use crate::clock;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
@@ -40,6 +40,15 @@ pub struct Start {
     pub prompt: Option<String>,
 }
 
+/// The Claude Code program.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says about itself.
+    pub version: String,
+}
+
 /// What `chorus exec` is told: read once, and removed. It keeps secrets and long prompts out of
 /// every command line but Claude's own, and out of tmux's limits.
 #[derive(Serialize, Deserialize)]
@@ -52,16 +61,37 @@ pub struct Plan {
 
 /// Finds the Claude Code program.
 pub async fn installed(app: &App) -> Result<Installed, Error> {
-    let env = environment(app).await;
-    let path = env.get("PATH").cloned().unwrap_or_default();
-    let found = installation::find(&app.config.claude, &path).await;
-    found.map_err(|e| Error::Unavailable { problem: e.to_string() })
+    let path = environment(app).await.get("PATH").map(OsStr::new);
+    let binary = installation::find(Some(&app.config.claude), path).ok_or_else(|| Error::Unavailable {
+        problem: format!(
+            "Claude Code ({}) is not there; install it (npm install -g @anthropic-ai/claude-code) or set `claude` \
+             in the configuration to its path",
+            app.config.claude.display()
+        ),
+    })?;
+    // Asking takes a tenth of a second, and the answer changes only with the file.
+    let changed = std::fs::metadata(&binary).and_then(|m| m.modified()).ok();
+    let mut known = app.claude.lock().await;
+    if let Some((at, installed)) = known.as_ref()
+        && *at == changed
+        && installed.path == binary
+    {
+        return Ok(installed.clone());
+    }
+    let version = installation::version(&binary, installation::TIMEOUT).await;
+    let version = version.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+    let installed = Installed { path: binary, version };
+    *known = Some((changed, installed.clone()));
+    Ok(installed)
 }
 
 /// Checks how Claude is to be launched.
 pub fn check(launch: &Launch) -> Result<(), Error> {
-    claude_launch::validate(launch)
-        .map_err(|e| Error::invalid(&format!("launch.{}", e.field()), e.to_string()))
+    claude_launch::validate(launch).map_err(refused)
+}
+
+fn refused(e: LaunchError) -> Error {
+    Error::invalid(&format!("launch.{}", e.field), e.reason)
 }
 
 /// Whether there is something to resume: a conversation without any prompt leaves no transcript.
@@ -143,24 +173,20 @@ async fn plan(
         session.launch.permission_mode.unwrap_or(PermissionMode::Default),
         &profile,
     );
-    let conversation = if start.resume {
-        Conversation::Resume(&start.conversation)
-    } else {
-        Conversation::New(&start.conversation)
-    };
-    let command = claude_launch::command(claude_launch::Request {
-        binary: &claude.path,
-        launch: &session.launch,
-        conversation,
-        name: session.name.as_str(),
-        settings: &settings,
-        prompt: start.prompt.as_deref(),
-        profile: &profile,
-    })
-    .map_err(|e| Error::invalid(&format!("launch.{}", e.field()), e.to_string()))?;
-    let mut env = environment(app).await.clone();
-    env.retain(|name, _| !command.is_removed(name));
-    env.extend(command.env.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let conversation = start.conversation.clone();
+    let begin = if start.resume { Begin::Resume(conversation) } else { Begin::New(conversation) };
+    let invocation = claude_launch::invocation(
+        &session.launch,
+        &begin,
+        session.name.as_str(),
+        &settings,
+        start.prompt.as_deref(),
+        &profile,
+    )
+    .map_err(refused)?;
+    let inherited = environment(app).await.iter().filter(|(name, _)| claude_launch::inherits(name));
+    let mut env: HashMap<String, String> = inherited.map(|(k, v)| (k.clone(), v.clone())).collect();
+    env.extend(invocation.env);
     env.insert("TERM".into(), "tmux-256color".into());
     let path = |p: PathBuf| p.to_string_lossy().into_owned();
     env.insert("CHORUS_SESSION".into(), session.id.to_string());
@@ -168,7 +194,8 @@ async fn plan(
     env.insert("CHORUS_HOOK_TOKEN".into(), app.hook_token(session.id));
     env.insert("CHORUS_SOCKET".into(), path(app.data.socket()));
     env.insert("CHORUS_SPOOL".into(), path(app.data.spool()));
-    Ok(Plan { argv: command.argv, env })
+    let binary = claude.path.to_string_lossy().into_owned();
+    Ok(Plan { argv: std::iter::once(binary).chain(invocation.args).collect(), env })
 }
 
 fn write_plan(app: &App, session: &Session, plan: &Plan) -> std::io::Result<PathBuf> {
@@ -204,7 +231,7 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
             _ => return,
         }
         if let Ok(text) = terminal::capture(app, id, Capture::default()).await
-            && let Some(dialog) = screen::blocking_dialog(&text)
+            && let Some(dialog) = app.screens.blocking_dialog(&text)
         {
             let fact = Fact::StartBlocked {
                 dialog: dialog.name.to_string(),

@@ -319,7 +319,7 @@ pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
         (ClaudeStatus::Busy | ClaudeStatus::Waiting, Some(pane)) if session.state.started => {
             let tmux = app.tmux().await?;
             let pressed = tmux.send_key(pane, Key::Escape).await;
-            pressed.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+            pressed?;
             Ok(session)
         }
         (status, _) => Err(Error::conflict(format!(

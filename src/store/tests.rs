@@ -12,7 +12,7 @@ async fn scratch() -> (tempfile::TempDir, Db) {
 
 #[tokio::test]
 async fn every_statement_can_be_prepared() {
-    use sqlx::Executor as _;
+    use sqlx::{Executor as _, SqlSafeStr as _};
     let (_dir, db) = scratch().await;
     let Db::Sqlite(pools) = &db;
     for sql in statements() {

@@ -83,6 +83,7 @@ impl Connection {
     }
 
     async fn prepare(&mut self, config: &Config) -> Result<(), Opening> {
+        self.attached().await?;
         let identify = CommandLine::new("display-message").raw("-p").arg("#{pid} #{version}");
         let answer = self.ask(identify).await?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -97,20 +98,31 @@ impl Connection {
         Ok(())
     }
 
+    /// Waits until the client is attached to the keeper.
+    ///
+    /// tmux reads stdin before that, and a command that is about "this client" (`refresh-client`)
+    /// would then go to another client or to none.
+    async fn attached(&mut self) -> Result<(), Opening> {
+        let (mut attached, mut refusal) = (false, None);
+        while !attached {
+            self.step(&mut |news| match news {
+                News::Notification(Notification::Attached) => attached = true,
+                News::Notification(_) => {}
+                News::Refused(message) => refusal = Some(message),
+            })
+            .await
+            .map_err(|reason| Opening::Lost(refusal.take().unwrap_or(reason)))?;
+        }
+        Ok(())
+    }
+
     /// Runs one command to its end. Only for the time before others use the connection.
     async fn ask(&mut self, line: CommandLine) -> Result<Vec<u8>, Opening> {
         let label = line.label;
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         self.submit(line, reply);
         loop {
-            let mut refusal = None;
-            self.step(&mut |news| {
-                if let News::Refused(message) = news {
-                    refusal = Some(message);
-                }
-            })
-            .await
-            .map_err(|reason| Opening::Lost(refusal.take().unwrap_or(reason)))?;
+            self.step(&mut |_| {}).await.map_err(Opening::Lost)?;
             if let Ok(blocks) = answer.try_recv() {
                 return match blocks.into_iter().next_back() {
                     Some(Block { ok: true, body }) => Ok(body),

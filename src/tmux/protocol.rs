@@ -97,6 +97,8 @@ pub(super) enum Line {
 /// A notification that Chorus acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Notification {
+    /// This client is attached to a session now.
+    Attached,
     /// Sessions, windows or panes came or went.
     Sessions,
     /// A subscribed format has a new value.
@@ -142,6 +144,7 @@ impl Notification {
             | b"%unlinked-window-close"
             | b"%session-renamed"
             | b"%layout-change" => Self::Sessions,
+            b"%session-changed" => Self::Attached,
             b"%exit" => Self::Exit(rest),
             b"%subscription-changed" => match find(&rest, b" : ") {
                 Some(at) => {

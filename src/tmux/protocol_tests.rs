@@ -33,7 +33,7 @@ fn replies_come_in_order_with_notifications_between() {
         items,
         [
             Item::Foreign(block(true, "")),
-            Item::Notification(Notification::Other),
+            Item::Notification(Notification::Attached),
             Item::Reply(1, vec![block(true, "a\n\nb")]),
             Item::Notification(Notification::Sessions),
             Item::Reply(2, vec![block(false, "no")]),

@@ -114,6 +114,39 @@ impl Tmux {
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
+    /// Reads what a pane shows, with escapes, and where its cursor is (column, row).
+    ///
+    /// The two are asked one after the other, so the answer counts only if the cursor has not moved
+    /// in between; a busy program gets a few tries.
+    ///
+    /// # Errors
+    /// [`TmuxError::NotFound`] if there is none.
+    pub async fn look(&self, pane: PaneId) -> Result<(String, (u32, u32)), TmuxError> {
+        let what = Capture { escapes: true, scrollback: 0 };
+        let mut before = self.cursor(pane).await?;
+        for _ in 0..5 {
+            let screen = self.capture(pane, what).await?;
+            let after = self.cursor(pane).await?;
+            if before == after {
+                return Ok((screen, after));
+            }
+            before = after;
+        }
+        Ok((self.capture(pane, what).await?, before))
+    }
+
+    async fn cursor(&self, pane: PaneId) -> Result<(u32, u32), TmuxError> {
+        let line = CommandLine::new("display-message").raw(format!("-p -t {pane}"));
+        let line = line.arg("#{cursor_x} #{cursor_y}");
+        let body = self.run(line).await?.pop().unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        let mut numbers = text.split_whitespace().map(|n| n.parse::<u32>().ok());
+        match (numbers.next().flatten(), numbers.next().flatten()) {
+            (Some(x), Some(y)) => Ok((x, y)),
+            _ => Err(TmuxError::unexpected("display-message", &body)),
+        }
+    }
+
     /// Pastes text, byte for byte, as a bracketed paste if the program has asked for those.
     ///
     /// Newlines stay LF. From tmux 3.7 on, control characters other than newline and tab arrive in

@@ -264,6 +264,10 @@ fn a_prompt_that_quotes_a_note_is_still_one() {
     let item = line(json!({"type": "user", "uuid": "u",
         "message": {"content": "what does <system-reminder> mean?"}}));
     assert!(matches!(&item.expect("an item").records[..], [Record::Said(_)]));
+    let item = line(json!({"type": "user", "uuid": "u", "promptSource": "typed",
+        "message": {"content": "<command-name> is a tag; [Request interrupted by user]"}}));
+    let item = item.expect("an item");
+    assert!(item.facts.is_empty() && matches!(&item.records[..], [Record::Said(_)]));
 }
 
 proptest! {

@@ -55,7 +55,10 @@ impl Line<'_> {
 
     fn words(&mut self, said: &str) {
         let start = said.trim_start();
-        if start.starts_with(INTERRUPTED) {
+        // Both versions say so of what a person wrote; an older one may not.
+        if let Some("typed" | "queued") = text(self.map, "promptSource") {
+            self.prompt(said);
+        } else if start.starts_with(INTERRUPTED) {
             self.item.facts.push(Fact::Interrupted);
         } else if start.starts_with("<command-name>") || start.starts_with("<command-message>") {
             self.item.facts.push(Fact::CommandRun);

@@ -102,3 +102,24 @@ async fn the_version_is_known() {
     let installed = installed_version("tmux".as_ref()).await.unwrap();
     assert_eq!(installed, *server.tmux.version());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panes_inherit_the_configured_environment() {
+    let server = {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::new(folder.path().join("s"));
+        let path = std::env::var_os("PATH").unwrap();
+        config.env = Some(vec![("PATH".into(), path), ("CHORUS_A".into(), "é".into())]);
+        let (tmux, events) = Tmux::start(config).await.unwrap();
+        Server { tmux, events, folder }
+    };
+    let pane = server.session("a", &["sh", "-c", "env; echo done; exec cat"]).await.pane;
+    let screen = until("the environment", async || {
+        let text = server.tmux.capture(pane, Capture::default()).await.unwrap();
+        Some(text).filter(|text| text.contains("\ndone"))
+    })
+    .await;
+    // Without any locale in it, text still arrives as it is.
+    assert!(screen.contains("CHORUS_A=é\n"), "{screen}");
+    assert!(!screen.contains("CARGO"), "{screen}");
+}

@@ -6,12 +6,13 @@
 //! without any hook, has the last word; the process table alone says who is dead. Time decides
 //! between two claims about the same thing: an older one never replaces a newer one.
 
+mod permissions;
+mod sources;
+
 use super::ids::{ConversationId, MessageId, PermissionId, ToolUseId};
 use super::observation::{Fact, Observation, StartSource};
 use super::permission::{DecidedBy, PermissionStatus, Verdict};
-use super::session::{
-    ClaudeStatus, Detail, Evidence, FileView, OpenRequest, SessionState, Source, Status,
-};
+use super::session::{ClaudeStatus, Detail, Evidence, SessionState, Source, Status};
 use super::time::Timestamp;
 
 /// A status from a hook that the state file contradicts is given up after this long. Milliseconds.
@@ -28,6 +29,10 @@ pub const DECISION_LIMIT_MS: i64 = 86_400_000;
 /// The state file's time and a hook's time of the same moment differ by up to this, in either
 /// direction (measured: -118 to +90). Milliseconds.
 const SKEW_MS: i64 = 250;
+
+/// The transcript shows that a decision was obeyed up to 0.4 s after the turn has ended (measured);
+/// after this long it will not. Milliseconds.
+const PROOF_LIMIT_MS: i64 = 5_000;
 
 /// Without a state file, a status that should move is doubted after this long. Milliseconds.
 const DOUBT_AFTER_MS: i64 = 60_000;
@@ -161,7 +166,12 @@ impl Step<'_> {
                 }
             }
             Fact::Interrupted => {
-                if self.claim(ClaudeStatus::Idle, o, "interrupted") {
+                // With a queue, Claude Code goes on at once, and its file says so a moment before
+                // the transcript tells of the interruption.
+                let goes_on = self.state.file.as_ref().is_some_and(|f| {
+                    f.status == ClaudeStatus::Busy && f.at.plus_ms(SKEW_MS) >= o.at
+                });
+                if !goes_on && self.claim(ClaudeStatus::Idle, o, "interrupted") {
                     self.answered_in_terminal(o.at);
                 }
             }
@@ -345,358 +355,6 @@ impl Step<'_> {
         }
     }
 
-    // --- tools and permissions -------------------------------------------------------------
-
-    fn tool_started(
-        &mut self,
-        tool_use: &ToolUseId,
-        tool: &str,
-        digest: &str,
-        agent: Option<&str>,
-        o: &Observation,
-    ) {
-        let matched = self.state.open.iter_mut().find(|r| {
-            r.tool_use_id.is_none()
-                && r.tool == tool
-                && r.input_digest == digest
-                && r.agent_id.as_deref() == agent
-        });
-        if let Some(r) = matched {
-            r.tool_use_id = Some(tool_use.clone());
-            self.changes.push(Change::RequestMatched { id: r.id, tool_use: tool_use.clone() });
-        }
-        if o.at >= self.state.evidence.at
-            && self.state.claude_status == ClaudeStatus::Busy
-            && self.of_this_conversation(o)
-        {
-            self.state.detail.tool = Some(tool.to_owned());
-        }
-    }
-
-    fn tool_finished(&mut self, tool_use: &ToolUseId, denied: bool, o: &Observation) {
-        let verdict = if denied { Verdict::Deny } else { Verdict::Allow };
-        if let Some(i) =
-            self.state.open.iter().position(|r| r.tool_use_id.as_ref() == Some(tool_use))
-        {
-            self.settle_by_outcome(i, verdict, o.at);
-        }
-        // A refused call may be the turn's end (a person's No) or not (a hook's): not for us.
-        if !denied
-            && self.of_this_conversation(o)
-            && self.state.undecided().next().is_none()
-            && o.at >= self.state.evidence.at
-        {
-            if self.state.claude_status == ClaudeStatus::Waiting {
-                self.claim(ClaudeStatus::Busy, o, "tool finished");
-            }
-            if self.state.claude_status == ClaudeStatus::Busy {
-                self.state.detail.tool = None;
-            }
-        }
-    }
-
-    fn asked(
-        &mut self,
-        id: PermissionId,
-        tool: &str,
-        digest: &str,
-        agent: Option<&str>,
-        o: &Observation,
-    ) {
-        if let Some(r) = self.state.open.iter_mut().find(|r| r.id == id) {
-            r.hook_gone = false;
-            return;
-        }
-        // Within one agent Claude Code asks one after another: a new question means that the
-        // earlier one has been answered, and if not here, then at the terminal.
-        while let Some(i) = self.state.open.iter().position(|r| {
-            r.agent_id.as_deref() == agent
-                && r.asked_at <= o.at
-                && (r.verdict.is_none() || r.delivered)
-        }) {
-            let settled = self.state.open.remove(i);
-            if settled.verdict.is_none() {
-                self.settled_in_terminal(settled.id, None);
-            }
-        }
-        self.state.open.push(OpenRequest {
-            id,
-            asked_at: o.at,
-            tool: tool.to_owned(),
-            input_digest: digest.to_owned(),
-            tool_use_id: None,
-            agent_id: agent.map(str::to_owned),
-            verdict: None,
-            delivered: false,
-            hook_gone: false,
-            seen_waiting: false,
-        });
-        if self.claim(ClaudeStatus::Waiting, o, "PermissionRequest") {
-            self.state.detail.tool = Some(tool.to_owned());
-            self.state.detail.waiting_for = Some("permission prompt".into());
-        }
-    }
-
-    fn answer_delivered(&mut self, id: PermissionId, o: &Observation) {
-        let Some(r) = self.state.open.iter_mut().find(|r| r.id == id) else { return };
-        if r.verdict.is_none() || std::mem::replace(&mut r.delivered, true) {
-            return;
-        }
-        self.changes.push(Change::Permission {
-            id,
-            status: PermissionStatus::Delivered,
-            decided: None,
-        });
-        if self.state.undecided().next().is_none() {
-            self.claim(ClaudeStatus::Busy, o, "permission answered");
-        }
-    }
-
-    /// Claude Code ends the waiting hook when the dialog was answered with No, and when it ends.
-    /// Whether the dialog is still open is for the state file to say.
-    fn hook_gone(&mut self, id: PermissionId) {
-        if let Some(r) = self.state.open.iter_mut().find(|r| r.id == id) {
-            r.hook_gone = true;
-        }
-        self.settle_by_file();
-    }
-
-    fn honoured(&mut self, tool_use: &ToolUseId, verdict: Verdict) {
-        let found =
-            self.state.open.iter().position(|r| {
-                r.tool_use_id.as_ref() == Some(tool_use) && r.verdict == Some(verdict)
-            });
-        if let Some(i) = found {
-            let r = self.state.open.remove(i);
-            self.changes.push(Change::Permission {
-                id: r.id,
-                status: PermissionStatus::Honoured,
-                decided: None,
-            });
-        }
-    }
-
-    fn settle_by_outcome(&mut self, i: usize, outcome: Verdict, _at: Timestamp) {
-        let r = self.state.open.remove(i);
-        match r.verdict {
-            Some(v) if v == outcome => {
-                self.changes.push(Change::Permission {
-                    id: r.id,
-                    status: PermissionStatus::Honoured,
-                    decided: None,
-                });
-            }
-            // Ours was not what happened: the terminal was faster.
-            _ => self.settled_in_terminal(r.id, Some(outcome)),
-        }
-    }
-
-    fn settled_in_terminal(&mut self, id: PermissionId, verdict: Option<Verdict>) {
-        self.changes.push(Change::Permission {
-            id,
-            status: PermissionStatus::AnsweredInTerminal,
-            decided: Some((verdict, DecidedBy::Terminal)),
-        });
-    }
-
-    /// The dialog is closed and we had no part in it.
-    fn answered_in_terminal(&mut self, at: Timestamp) {
-        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
-            let r = self.state.open.remove(i);
-            if r.verdict.is_none() {
-                self.settled_in_terminal(r.id, None);
-            }
-        }
-    }
-
-    fn settle_undecided(&mut self, to: PermissionStatus, at: Timestamp) {
-        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
-            let r = self.state.open.remove(i);
-            if !r.delivered {
-                self.changes.push(Change::Permission { id: r.id, status: to, decided: None });
-            }
-        }
-    }
-
-    // --- the state file, the process, time -------------------------------------------------
-
-    fn state_file(
-        &mut self,
-        status: ClaudeStatus,
-        waiting_for: Option<String>,
-        o: &Observation,
-        now: Timestamp,
-    ) {
-        if self.state.file.as_ref().is_some_and(|f| f.at > o.at) {
-            return;
-        }
-        if let Some(id) = &o.conversation
-            && self.state.conversation.as_ref() != Some(id)
-            && o.at > self.state.evidence.at
-        {
-            // A SessionStart was missed: the file knows the conversation.
-            self.switch_conversation(id);
-        }
-        if status == ClaudeStatus::Waiting {
-            let latest = o.at.plus_ms(SKEW_MS);
-            for r in self.state.open.iter_mut().filter(|r| r.asked_at <= latest) {
-                r.seen_waiting = true;
-            }
-        }
-        self.state.file = Some(FileView { status, at: o.at, waiting_for });
-        self.settle_by_file();
-        self.follow_file(now);
-    }
-
-    /// Settles requests whose dialog the state file shows to be closed.
-    fn settle_by_file(&mut self) {
-        let Some(file) = self.state.file.clone() else { return };
-        if file.status == ClaudeStatus::Waiting {
-            return;
-        }
-        while let Some(i) = self.state.open.iter().position(|r| {
-            r.verdict.is_none() && file.at > r.asked_at && (r.seen_waiting || r.hook_gone)
-        }) {
-            let r = self.state.open.remove(i);
-            self.settled_in_terminal(r.id, None);
-        }
-        if file.status == ClaudeStatus::Idle {
-            // The turn is over: what was delivered and left no trace stays "delivered".
-            self.state.open.retain(|r| !(r.delivered && file.at > r.asked_at));
-        }
-    }
-
-    /// Takes over the state file's status where it is newer, or has been contradicted for long.
-    fn follow_file(&mut self, now: Timestamp) {
-        let Some(file) = self.state.file.clone() else { return };
-        if self.state.process.is_none() && self.state.claude_status == ClaudeStatus::Stopped {
-            return;
-        }
-        let shown = self.state.claude_status;
-        let newer = file.at >= self.state.evidence.at;
-        let overdue = file.status != shown
-            && matches!(shown, ClaudeStatus::Idle | ClaudeStatus::Busy | ClaudeStatus::Waiting)
-            && now.ms_since(self.state.evidence.at) >= FILE_WINS_AFTER_MS;
-        if !newer && !overdue {
-            return;
-        }
-        // A question whose hook still waits is open, whatever a sub-agent or the file makes of it.
-        let asked = self.state.undecided().any(|r| !r.hook_gone);
-        let status = if asked && file.status != ClaudeStatus::Waiting {
-            ClaudeStatus::Waiting
-        } else {
-            file.status
-        };
-        // Before the conversation begins the file says `idle` behind a start-up dialog.
-        if !self.state.started && status == ClaudeStatus::Idle {
-            return;
-        }
-        let at = if newer { file.at } else { self.state.evidence.at };
-        let what = status.as_str().to_owned();
-        let o = Observation {
-            at,
-            source: Source::StateFile,
-            generation: None,
-            conversation: None,
-            fact: Fact::Noted,
-        };
-        let before = self.state.claude_status;
-        if before == status && !newer {
-            return;
-        }
-        let keep = (before == status).then(|| self.state.detail.clone());
-        if self.claim(status, &o, &what) {
-            if let Some(detail) = keep {
-                self.state.detail = detail;
-            }
-            if status == ClaudeStatus::Waiting && self.state.detail.waiting_for.is_none() {
-                self.state.detail.waiting_for = file.waiting_for;
-            }
-        }
-    }
-
-    fn process_gone(&mut self, how: Option<&str>, orderly: bool, o: &Observation) {
-        let s = &mut *self.state;
-        let ended = s.ending || orderly;
-        s.process = None;
-        s.file = None;
-        s.claude_status = ClaudeStatus::Stopped;
-        s.evidence =
-            Evidence { source: o.source, what: "exited".into(), at: o.at.max(s.evidence.at) };
-        s.unsure = false;
-        let blocked = s.detail.waiting_for.take().filter(|_| !s.started);
-        let mut detail = Detail::default();
-        if ended {
-            s.status = Status::Completed;
-        } else {
-            s.status = Status::Error;
-            let how = how.unwrap_or("the process is gone");
-            detail.error = Some(match blocked {
-                Some(dialog) => format!("Claude Code did not start ({dialog}): {how}"),
-                None => format!("Claude Code ended unasked: {how}"),
-            });
-            detail.remedy = s.detail.remedy.take().or_else(|| {
-                Some("`chorus restart` starts it again with the same conversation".to_owned())
-            });
-        }
-        s.detail = detail;
-        self.settle_undecided(PermissionStatus::Cancelled, Timestamp(i64::MAX));
-        if self.state.sending.is_some() {
-            self.undelivered("Claude Code ended before it took the prompt");
-        }
-        if let Some(id) = self.state.conversation.clone() {
-            self.changes.push(Change::ConversationEnded { id, reason: "process ended".into() });
-        }
-    }
-
-    fn tick(&mut self, now: Timestamp) {
-        let expired: Vec<_> = self
-            .state
-            .undecided()
-            .filter(|r| now.ms_since(r.asked_at) > DECISION_LIMIT_MS)
-            .map(|r| r.id)
-            .collect();
-        for id in expired {
-            self.state.open.retain(|r| r.id != id);
-            self.changes.push(Change::Permission {
-                id,
-                status: PermissionStatus::Expired,
-                decided: None,
-            });
-        }
-        if let Some(file) = &self.state.file
-            && file.status != ClaudeStatus::Waiting
-        {
-            // The file has been past the question for a while: it was answered unseen.
-            let at = file.at;
-            for r in self.state.open.iter_mut() {
-                if at > r.asked_at && now.ms_since(at) >= FILE_WINS_AFTER_MS {
-                    r.seen_waiting = true;
-                }
-            }
-            self.settle_by_file();
-        }
-        self.follow_file(now);
-        let s = &mut *self.state;
-        if !s.started
-            && s.claude_status == ClaudeStatus::Starting
-            && now.ms_since(s.launched_at) > START_LIMIT_MS
-            && s.detail.error.is_none()
-        {
-            s.status = Status::Error;
-            s.detail.error =
-                Some(format!("Claude Code has not started after {} s", START_LIMIT_MS / 1000));
-            s.detail.remedy = Some(
-                "`chorus attach` shows its terminal; `chorus doctor` checks the installation"
-                    .into(),
-            );
-        }
-        s.unsure = s.file.is_none()
-            && matches!(s.claude_status, ClaudeStatus::Busy | ClaudeStatus::Waiting)
-            && s.started
-            && now.ms_since(s.evidence.at) > DOUBT_AFTER_MS;
-    }
-
     // --- prompts under way -----------------------------------------------------------------
 
     fn delivered(&mut self) {
@@ -738,5 +396,4 @@ fn turn_remedy(kind: &str) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "reducer_tests.rs"]
 mod tests;

@@ -1,0 +1,90 @@
+//! The input box: is it empty, or is somebody typing?
+
+use super::cells::{Cell, rows};
+use super::{is_box_start, is_rule};
+
+/// The terminal's cursor, in cells from the upper left corner. Claude Code keeps it where it draws
+/// its own, in every state that has a box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Column.
+    pub x: usize,
+    /// Row.
+    pub y: usize,
+}
+
+/// What the input box holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputBox {
+    /// Nothing, or a grey hint: a prompt may be pasted.
+    Empty,
+    /// Something that somebody typed, or that Escape brought back. Soft line breaks cannot be told
+    /// from real ones.
+    Draft(String),
+    /// The mode that runs shell commands, with what is typed: never paste. One Backspace in an
+    /// empty one leaves it; Ctrl+C does not.
+    Bash(String),
+    /// There is no box: a dialog, a menu, the start.
+    Hidden,
+}
+
+/// Reads the box from a capture with escapes (`capture-pane -e -p`) and the cursor, both taken in
+/// one tmux command list.
+///
+/// The text alone says nothing: hints are told from drafts by being drawn faintly, and an empty box
+/// from blanks by the cursor (recorded from both versions in two sizes).
+pub fn input_box(capture: &str, cursor: Cursor) -> InputBox {
+    let rows = rows(capture);
+    let text: Vec<String> = rows.iter().map(|row| row_text(row)).collect();
+    let Some(first) = box_start(&text, cursor.y) else { return InputBox::Hidden };
+    let Some(end) = (first + 1..text.len()).find(|i| is_rule(&text[*i])) else {
+        return InputBox::Hidden;
+    };
+    if cursor.y >= end {
+        return InputBox::Hidden;
+    }
+    let draft = || {
+        let lines: Vec<&str> = text[first..end]
+            .iter()
+            .map(|line| line.char_indices().nth(2).map_or("", |(at, _)| &line[at..]))
+            .collect();
+        lines.join("\n").trim_end().to_owned()
+    };
+    if text[first].starts_with('!') {
+        return InputBox::Bash(draft());
+    }
+    let cells = rows[first].get(2..).unwrap_or_default();
+    let typed = |cell: &&Cell| cell.ch != ' ';
+    // The cursor hides whether its own cell is faint; the rest of a hint is.
+    let hint = |cells: &[Cell]| {
+        let mut rest = cells.iter().skip(1).filter(typed).peekable();
+        rest.peek().is_some() && rest.all(|cell| cell.dim)
+    };
+    let blank = cells.iter().all(|cell| !typed(&cell));
+    if cursor.y == first && cursor.x == 2 && end == first + 1 && (blank || hint(cells)) {
+        InputBox::Empty
+    } else {
+        InputBox::Draft(draft())
+    }
+}
+
+fn row_text(row: &[Cell]) -> String {
+    let text: String = row.iter().map(|cell| cell.ch).collect();
+    text.trim_end_matches(' ').to_owned()
+}
+
+/// Walks up from the cursor's row to the row that begins the box.
+fn box_start(text: &[String], cursor: usize) -> Option<usize> {
+    let mut row = cursor;
+    loop {
+        let line = text.get(row)?;
+        if is_box_start(line) {
+            return is_rule(text.get(row.checked_sub(1)?)?).then_some(row);
+        }
+        // Further lines of a draft are indented by two; an empty one loses its blanks.
+        if !(line.is_empty() || line.starts_with("  ")) {
+            return None;
+        }
+        row = row.checked_sub(1)?;
+    }
+}
