@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 const MODULES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("error", &["domain"]),
-    // One setting is the store's: what a commit survives.
-    ("config", &["domain", "error", "store"]),
     // What knows one thing of the outside world each, and nothing of one another.
     ("store", &["domain", "error"]),
+    // One setting is the store's: what a commit survives.
+    ("config", &["domain", "error", "store"]),
     ("bus", &["domain", "error"]),
     ("tmux", &["domain", "error"]),
     ("claude", &["domain", "error"]),
