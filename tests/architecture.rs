@@ -22,21 +22,38 @@ const MODULES: &[(&str, &[&str])] = &[
     ("tmux", &["domain", "error"]),
     ("claude", &["domain", "error"]),
     ("process", &["domain", "error"]),
+    ("clock", &["domain"]),
+    ("spool", &["domain"]),
     // The use cases put them together.
-    ("services", &["domain", "error", "config", "store", "bus", "tmux", "claude", "process"]),
-    // How the outside reaches the use cases. Rows of the store are not theirs to see.
-    ("api", &["domain", "error", "config", "services"]),
-    ("web", &["domain", "error", "config", "services"]),
+    (
+        "services",
+        &[
+            "domain", "error", "config", "clock", "spool", "store", "bus", "tmux", "claude",
+            "process",
+        ],
+    ),
+    // How the outside reaches the use cases. Lists that need no use case are read from the store.
+    ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
+    ("web", &["domain", "error", "config", "store", "services", "api"]),
+    // Looks at each part of the outside world by itself.
+    ("doctor", &["domain", "error", "config", "tmux", "claude"]),
     // What starts everything.
     (
         "server",
         &[
-            "domain", "error", "config", "store", "bus", "tmux", "claude", "process", "services",
-            "api", "web",
+            "domain", "error", "config", "clock", "store", "bus", "tmux", "claude", "process",
+            "services", "api", "web",
         ],
     ),
     // The command line speaks HTTP: of the API it takes the types, of the server the start.
-    ("cli", &["domain", "error", "config", "process", "api", "server"]),
+    // A hook leaves its file in the spool, and a pane is told its plan by the use case of launches.
+    (
+        "cli",
+        &[
+            "domain", "error", "config", "clock", "spool", "process", "services", "api", "doctor",
+            "server",
+        ],
+    ),
     // The thin binary.
     ("main", &["cli"]),
 ];

@@ -120,10 +120,12 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
     {
         return;
     }
-    // The kernel tells of the death a moment before tmux has noticed it.
+    // The kernel tells of the death a moment before tmux has noticed it, and tmux notices that the
+    // terminal is closed before it has heard how the process ended.
+    let explained = |p: &Pane| p.dead && (p.dead_status.is_some() || p.dead_signal.is_some());
     let mut pane = find_pane(app, &session).await;
-    for _ in 0..10 {
-        if pane.as_ref().is_none_or(|p| p.dead) {
+    for _ in 0..15 {
+        if pane.as_ref().is_none_or(explained) {
             break;
         }
         sleep(Duration::from_millis(20)).await;
@@ -142,6 +144,10 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
     };
     if pane.is_none() {
         app.set_pane(id, None);
+    }
+    if !session.state.started && pane.is_some() {
+        // It may have said why it cannot start, and left it on the screen.
+        super::launch::name_blocker(app, id, generation).await;
     }
     let mut report =
         Report::fact(id, Source::Process, clock::now(), Fact::ProcessGone { how, orderly });

@@ -67,7 +67,7 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
         app: app.clone(),
         files: None,
         folders: HashSet::new(),
-        wanted: HashMap::new(),
+        awaited: HashMap::new(),
         pids: HashMap::new(),
         transcripts: HashMap::new(),
         waited_for: HashSet::new(),
@@ -85,8 +85,8 @@ struct Watching {
     app: Arc<App>,
     files: Option<RecommendedWatcher>,
     folders: HashSet<PathBuf>,
-    /// Folders that are not there yet, and who waits for them.
-    wanted: HashMap<PathBuf, HashSet<SessionId>>,
+    /// Folders that Claude Code has yet to make, and whose files will be in them.
+    awaited: HashMap<PathBuf, HashSet<SessionId>>,
     /// Whose state file `<pid>.json` is.
     pids: HashMap<u32, SessionId>,
     transcripts: HashMap<PathBuf, Followed>,
@@ -148,6 +148,9 @@ impl Watching {
     }
 
     async fn file(&mut self, path: &Path) {
+        if !self.awaited.is_empty() {
+            self.appeared(path).await;
+        }
         match path.extension().and_then(|e| e.to_str()) {
             Some("jsonl") => self.read_transcript(path).await,
             Some("json") => {
@@ -157,7 +160,19 @@ impl Watching {
                 }
             }
             Some("hook") => ingest::drain_spool(&self.app).await,
-            _ => self.appeared(path).await,
+            _ => {}
+        }
+    }
+
+    /// Looks again at the sessions that wait for a folder, if this may be on the way to it.
+    async fn appeared(&mut self, path: &Path) {
+        let sessions: HashSet<SessionId> = self
+            .awaited
+            .extract_if(|folder, _| folder.starts_with(path) && path.is_dir())
+            .flat_map(|(_, sessions)| sessions)
+            .collect();
+        for session in sessions {
+            self.look(session).await;
         }
     }
 
@@ -176,7 +191,7 @@ impl Watching {
             self.pids.retain(|_, s| *s != id);
             self.pids.insert(process.pid, id);
             self.wait_for(id, process, session.state.generation);
-            self.watch(Some(id), &sessions);
+            self.watch_for(id, &sessions);
             self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
         }
         let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
@@ -191,7 +206,7 @@ impl Watching {
                 self.transcripts.insert(path.clone(), followed);
             }
             if let Some(folder) = path.parent() {
-                self.watch(Some(id), folder);
+                self.watch_for(id, folder);
             }
             self.read_transcript(&path).await;
             if !current || !session.is_live() {
@@ -200,38 +215,42 @@ impl Watching {
         }
         if !session.is_live() {
             self.pids.retain(|_, s| *s != id);
+            self.awaited.values_mut().for_each(|waiting| {
+                waiting.remove(&id);
+            });
         }
     }
 
-    /// Watches a folder for a session. Claude Code makes its folders when it needs them: until then
-    /// the nearest one that is there is watched, for the next to appear.
-    fn watch(&mut self, session: Option<SessionId>, folder: &Path) {
-        if self.folders.contains(folder) {
+    /// Watches the folder of a session's file. Claude Code makes it when it first needs it: until
+    /// then, what is there of the way to it is watched.
+    fn watch_for(&mut self, session: SessionId, folder: &Path) {
+        if self.watch(folder) {
             return;
         }
-        let Some(there) = folder.ancestors().find(|f| f.is_dir()).map(Path::to_owned) else {
-            return;
-        };
-        if there != folder {
-            self.wanted.entry(folder.to_owned()).or_default().extend(session);
-        }
-        let Some(files) = &mut self.files else { return };
-        if !self.folders.contains(&there)
-            && files.watch(&there, RecursiveMode::NonRecursive).is_ok()
-        {
-            self.folders.insert(there);
-        }
-    }
-
-    /// Looks again at the sessions that wait for a folder which may be there now.
-    async fn appeared(&mut self, path: &Path) {
-        let there: Vec<PathBuf> =
-            self.wanted.keys().filter(|f| f.starts_with(path)).cloned().collect();
-        for folder in there {
-            for session in self.wanted.remove(&folder).unwrap_or_default() {
-                self.look(session).await;
+        self.awaited.entry(folder.to_owned()).or_default().insert(session);
+        while let Some(nearest) = folder.ancestors().skip(1).find(|a| a.is_dir()) {
+            let watched = self.watch(nearest);
+            // The next step may have been made before the watch began.
+            if !watched || folder.ancestors().skip(1).find(|a| a.is_dir()) == Some(nearest) {
+                break;
             }
         }
+        if self.watch(folder) {
+            self.awaited.remove(folder);
+        }
+    }
+
+    /// Watches a folder if it is there. Tells whether it is watched.
+    fn watch(&mut self, folder: &Path) -> bool {
+        if self.folders.contains(folder) {
+            return true;
+        }
+        let Some(files) = &mut self.files else { return false };
+        let watched = folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok();
+        if watched {
+            self.folders.insert(folder.to_owned());
+        }
+        watched
     }
 
     fn wait_for(&mut self, session: SessionId, process: Process, generation: u32) {
@@ -288,7 +307,7 @@ impl Watching {
 
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
-        self.watch(None, &self.app.data.spool());
+        self.watch(&self.app.data.spool());
         let running = |live: &super::live::Live| -> Vec<SessionId> {
             live.sessions().filter(|s| s.is_live()).map(|s| s.id).collect()
         };

@@ -23,7 +23,7 @@ const WORK: &str = r#"{"scenarios": {
         {"text": "Worked."}
     ],
     "talk": [
-        {"text": "Now then, this is a long story that is told slowly, word by word, and goes on and on and on.", "chunk_ms": 1500}
+        {"text": "Now then.\n\nThis is a long story.\n\nIt is told slowly, word by word and line by line.\n\nIt goes on and on and on.\n\nOnce there was a program that waited for facts.\n\nIt waited for a long time, and then it waited for a longer time.\n\nNobody told it anything.\n\nIt went on to wait.\n\nThen somebody pressed a key.\n\nThat was the end of the story, but not of the program, which waits still.", "chunk_ms": 2000}
     ]
 }}"#;
 
@@ -82,7 +82,7 @@ const LEFT: After = After {
     error: None,
     moved_on: false,
 };
-/// Nobody wanted that.
+/// Nobody wanted that. By which signal is told only if tmux has heard of it in time.
 const fn lost(how: &'static str) -> After {
     After { status: "error", error: Some(how), ..LEFT }
 }
@@ -108,9 +108,9 @@ table! {
     a_denial_that_ends_the_turn: While::Dialog, Act::DenyWithInterrupt => IDLE, EVENT;
     exit: While::Idle, Act::Command("/exit") => LEFT, EVENT;
     clear: While::Idle, Act::Command("/clear") => CLEARED, EVENT;
-    sigterm: While::Tool, Act::Kill(Signal::TERM) => lost("exit status 143"), EVENT;
-    sigkill: While::Tool, Act::Kill(Signal::KILL) => lost("signal 9"), EVENT;
-    sigkill_in_a_dialog: While::Dialog, Act::Kill(Signal::KILL) => lost("signal 9"), EVENT;
+    sigterm: While::Tool, Act::Kill(Signal::TERM) => lost("ended unasked"), EVENT;
+    sigkill: While::Tool, Act::Kill(Signal::KILL) => lost("ended unasked"), EVENT;
+    sigkill_in_a_dialog: While::Dialog, Act::Kill(Signal::KILL) => lost("ended unasked"), EVENT;
     pane_killed: While::Tool, Act::KillPane => lost("terminal was closed"), EVENT;
     tmux_server_killed: While::Tool, Act::KillTmux => lost("terminal was closed"), EVENT;
 }
@@ -227,7 +227,8 @@ async fn settles(
 
 /// When the source of an evidence says that it happened.
 fn claimed_at(evidence: &Value) -> Option<SystemTime> {
-    let at: chorus::domain::time::Timestamp = serde_json::from_value(evidence["at"].clone()).ok()?;
+    let at: chorus::domain::time::Timestamp =
+        serde_json::from_value(evidence["at"].clone()).ok()?;
     Some(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).ok()?))
 }
 
@@ -302,8 +303,14 @@ async fn a_late_notification_changes_nothing() {
     let before = world.session("p").await;
     let a_minute_ago = (chorus::clock::now().0 - 60_000).to_string();
     for (event, own) in [
-        ("Notification", json!({"notification_type": "permission_prompt", "message": "Claude needs your permission"})),
-        ("Notification", json!({"notification_type": "idle_prompt", "message": "Claude is waiting for your input"})),
+        (
+            "Notification",
+            json!({"notification_type": "permission_prompt", "message": "Claude needs your permission"}),
+        ),
+        (
+            "Notification",
+            json!({"notification_type": "idle_prompt", "message": "Claude is waiting for your input"}),
+        ),
         ("Stop", json!({"stop_hook_active": false, "last_assistant_message": "Old."})),
         ("SessionEnd", json!({"reason": "other"})),
     ] {

@@ -38,7 +38,7 @@ async fn a_turn_of_fifty_calls_is_on_the_record_though_the_server_was_away() {
         })
         .await;
     };
-    asked(5, 10).await;
+    asked(5, 40).await;
     world.kill9();
     // One request for each call, and one for the last words.
     asked(51, 60).await;
@@ -57,7 +57,8 @@ async fn a_turn_of_fifty_calls_is_on_the_record_though_the_server_was_away() {
     world.wait_for_status("a", "idle").await;
     world
         .wait_for("fifty calls are over", async || {
-            let over = calls(&world, "a").await.iter().filter(|c| c["status"] == "completed").count();
+            let over =
+                calls(&world, "a").await.iter().filter(|c| c["status"] == "completed").count();
             if over == 50 { Ok(()) } else { Err(format!("{over} are")) }
         })
         .await;
@@ -67,8 +68,7 @@ async fn a_turn_of_fifty_calls_is_on_the_record_though_the_server_was_away() {
         })
         .await;
     let calls = calls(&world, "a").await;
-    let commands: Vec<&str> =
-        calls.iter().filter_map(|c| c["input"]["command"].as_str()).collect();
+    let commands: Vec<&str> = calls.iter().filter_map(|c| c["input"]["command"].as_str()).collect();
     let expected: Vec<String> = (1..=50).map(|n| format!("echo call-{n:02}")).collect();
     assert_eq!(commands, expected);
     let ids: BTreeSet<&str> = calls.iter().filter_map(|c| c["tool_use_id"].as_str()).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Builder, World};
+use crate::harness::{Builder, World, wait_longer};
 
 /// A world in which Claude Code's own configuration is changed before anything starts.
 async fn world(builder: Builder, change: impl FnOnce(&mut Value)) -> World {
@@ -57,14 +57,28 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     world.post("/api/sessions/a/send", &second).await.expect(202);
     blocked(&world, "a", "this folder is trusted").await;
 
-    keys(&world, "a", &["Enter"]).await;
+    // The first row, "No, exit", is the chosen one.
+    keys(&world, "a", &["Down"]).await;
     world
         .wait_for("both prompts have reached the model", async || {
-            let seen: Vec<String> =
-                world.model.requests().into_iter().map(|r| r.prompt).collect();
-            if seen == ["after the question", "queued meanwhile"] { Ok(()) } else { Err(format!("{seen:?}")) }
+            let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
+            if seen == ["after the question", "queued meanwhile"] {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
         })
         .await;
+    keys(&world, "a", &["Enter"]).await;
+    wait_longer(Duration::from_secs(25), "both prompts have reached the model", async || {
+        let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
+        if seen == ["after the question", "queued meanwhile"] {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}\n{}", world.pane_text("a").await))
+        }
+    })
+    .await;
     let view = world.wait_for_status("a", "idle").await;
     assert!(view["detail"]["remedy"].is_null(), "{view}");
     assert_eq!(view["id"], id.as_str());
@@ -74,8 +88,23 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
 async fn the_first_start_questions_block_the_start() {
     let world = world(World::build(), |c| *c = json!({})).await;
     world.create("a", &json!({})).await;
-    let remedy = blocked(&world, "a", "first-start questions").await;
-    assert!(remedy.contains("run `claude` once"), "{remedy}");
+    // The first of them is whether the network is there. Where it is not, Claude Code ends.
+    world
+        .wait_for("the session says what blocks it", async || {
+            let view = world.session("a").await;
+            let detail = &view["detail"];
+            let told = [&detail["waiting_for"], &detail["error"]].map(|t| t.as_str().unwrap_or(""));
+            let named = told.iter().any(|t| {
+                t.contains("first-start questions") || t.contains("cannot reach Anthropic")
+            });
+            let remedy = detail["remedy"].as_str().unwrap_or("");
+            if named && remedy.contains("run `claude` once") {
+                Ok(())
+            } else {
+                Err(view.to_string())
+            }
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -97,15 +126,30 @@ async fn a_key_that_nobody_approved_blocks_the_start() {
 async fn somebody_who_is_not_logged_in_is_told_to() {
     let world = world(World::build().env("ANTHROPIC_API_KEY", ""), |_| {}).await;
     world.create("a", &json!({})).await;
-    let remedy = blocked(&world, "a", "log").await;
-    assert!(remedy.contains("/login"), "{remedy}");
+    let told = world
+        .wait_for("a says that nobody is logged in", async || {
+            let detail = world.session("a").await["detail"].clone();
+            // Claude Code has begun, so it is the error of an idle session that says so.
+            let said = [&detail["error"], &detail["waiting_for"]];
+            if said.iter().any(|d| d.as_str().is_some_and(|d| d.contains("log"))) {
+                Ok(detail)
+            } else {
+                Err(detail.to_string())
+            }
+        })
+        .await;
+    assert!(told["remedy"].as_str().is_some_and(|r| r.contains("/login")), "{told}");
 }
 
 #[tokio::test]
 async fn a_missing_claude_is_unavailable_with_advice() {
     let world = World::build().env("CHORUS_CLAUDE", "/nowhere/claude").start().await;
     let refused = world.post("/api/sessions", &json!({ "name": "a" })).await.expect(503);
-    assert!(refused.text().contains("npm install -g @anthropic-ai/claude-code"), "{}", refused.text());
+    assert!(
+        refused.text().contains("npm install -g @anthropic-ai/claude-code"),
+        "{}",
+        refused.text()
+    );
     assert!(world.get("/api/sessions").await.rows().is_empty());
 }
 

@@ -203,6 +203,10 @@ impl Step<'_> {
                     self.claim(ClaudeStatus::Waiting, o, dialog);
                     self.state.detail.waiting_for = Some(dialog.clone());
                     self.state.detail.remedy = Some(remedy.clone());
+                } else if self.state.claude_status == ClaudeStatus::Idle {
+                    // Without a login Claude Code is idle as well, but no prompt gets an answer.
+                    self.state.detail.error = Some(dialog.clone());
+                    self.state.detail.remedy = Some(remedy.clone());
                 }
             }
             Fact::SendBegan(sending) => self.state.sending = Some(sending.clone()),
