@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Via, World, wait_for};
+use crate::harness::{Agent, Via, World, wait_for, wait_longer};
 
 /// A session's tool calls, all pages of them.
 pub async fn calls(world: &World, session: &str) -> Vec<Value> {
@@ -261,8 +261,12 @@ async fn a_payload_of_many_megabytes_is_taken_and_its_result_is_shown_whole() {
     let mut call = Agent::called("toolu_1", "cat");
     call["tool_response"]["stdout"] = json!(text);
     world.hook(&agent, "PostToolUse", &call).await.ok();
-    let found =
-        world.wait_for("the call is in the log", async || calls(&world, "large").await.pop()).await;
+    // A debug build takes its time to look through so much text for secrets.
+    let patience = std::time::Duration::from_secs(60);
+    let found = wait_longer(patience, "the call is in the log", async || {
+        calls(&world, "large").await.pop()
+    })
+    .await;
     assert!(found["result"].as_str().is_some_and(|r| r.len() <= 50 * 1024));
     assert!(found["result_bytes"].as_u64().is_some_and(|n| n as usize >= text.trim_end().len()));
     let whole = world.get("/api/sessions/large/logs/toolu_1/output").await.expect(200);

@@ -1,0 +1,123 @@
+//! `make bench`: measures what docs/BENCHMARKS.md keeps.
+//!
+//! One program drives the real `chorus serve` of the same build, on the same machine, over
+//! loopback and the Unix socket. Everything it starts gets a home, a data folder and a tmux socket
+//! of its own, and is ended again. Its own cost is in the figures, so it does as little as it can:
+//! requests are rendered beforehand, and answers are only looked at as far as is needed.
+//!
+//! `make bench ARGS='--quick ingest stream'` measures less of less.
+
+mod claude;
+mod costs;
+mod hook;
+mod idle;
+mod ingest;
+mod machine;
+mod sandbox;
+mod session;
+mod start;
+mod stream;
+mod table;
+mod wire;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use table::Table;
+
+/// What the figures share.
+pub struct Bench {
+    /// The program that is measured.
+    pub chorus: PathBuf,
+    /// The real Claude Code.
+    pub claude: Option<PathBuf>,
+    /// Measure less, for a quick look.
+    pub quick: bool,
+    /// What was measured.
+    pub table: Table,
+}
+
+impl Bench {
+    /// `full`, or less of it if this is to be quick.
+    pub fn count(&self, full: usize) -> usize {
+        if self.quick { (full / 8).max(3) } else { full }
+    }
+}
+
+type Figure = fn(&mut Bench) -> Result<()>;
+
+/// The figures by name, in the order they are measured in.
+const FIGURES: [(&str, Figure); 9] = [
+    ("start", start::measure),
+    ("ingest", ingest::measure),
+    ("memory", ingest::memory),
+    ("stream", stream::measure),
+    ("hook", hook::measure),
+    ("toolcall", claude::tool_call),
+    ("launch", claude::launch),
+    ("permission", claude::permission),
+    ("idle", idle::measure),
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let (options, names): (Vec<String>, Vec<String>) =
+        env::args().skip(1).partition(|a| a.starts_with('-'));
+    if let Some(unknown) = options.iter().find(|o| *o != "--quick") {
+        bail!("{unknown} is no option; there is --quick, and the names {}", known());
+    }
+    if let Some(unknown) = names.iter().find(|n| FIGURES.iter().all(|(name, _)| name != n)) {
+        bail!("{unknown} is no figure; there are {}", known());
+    }
+    let mut bench = Bench {
+        chorus: chorus()?,
+        claude: env::var_os("CHORUS_TEST_CLAUDE").map(PathBuf::from),
+        quick: !options.is_empty(),
+        table: Table::default(),
+    };
+    let before = machine::describe();
+    eprintln!("{before}");
+    let mut failed = Vec::new();
+    for (name, measure) in FIGURES {
+        if !names.is_empty() && !names.iter().any(|n| n == name) {
+            continue;
+        }
+        eprintln!("{name} … (load {})", machine::load());
+        if let Err(e) = measure(&mut bench) {
+            eprintln!("bench: {name}: {e:#}");
+            failed.push(name);
+        }
+    }
+    println!("{before}\nLoad after: {}\n\n{}", machine::load(), bench.table);
+    if !failed.is_empty() {
+        bail!("could not be measured: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn known() -> String {
+    FIGURES.map(|(name, _)| name).join(", ")
+}
+
+/// The `chorus` of the same build: examples stand one folder below it.
+fn chorus() -> Result<PathBuf> {
+    let me = env::current_exe()?;
+    let target = me.parent().and_then(|p| p.parent()).context("this program's own folder")?;
+    let chorus = target.join("chorus");
+    if !chorus.is_file() {
+        bail!("{} is missing; `make bench` builds it", chorus.display());
+    }
+    Ok(chorus)
+}
