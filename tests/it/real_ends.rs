@@ -220,19 +220,10 @@ async fn settles(
         known_after.as_millis(),
         bound.as_millis()
     );
-    let bound = bound.mul_f64(busyness());
+    let bound = bound.mul_f64(crate::harness::busyness());
     assert!(known_after <= bound, "{name} was known after {known_after:?}, not within {bound:?}");
     assert!(after.sources.contains(&source), "{name}: {evidence}");
     view
-}
-
-/// How many programs want each processor: the bounds are for a machine that keeps up, and on one
-/// that does not everything, Claude Code and tmux too, takes that much longer. At least 1.
-fn busyness() -> f64 {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: f64 = load.split(' ').next().and_then(|l| l.parse().ok()).unwrap_or(1.0);
-    let processors = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
-    (load / processors).max(1.0)
 }
 
 /// When the source of an evidence says that it happened.
