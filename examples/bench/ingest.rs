@@ -29,12 +29,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
             bench.table.add(
                 format!("hook ingest, 1 connection, {socket}, synchronous {synchronous}"),
                 percentiles(&times),
-                Target::at_most(
-                    ms(costs::percentile(&times, 0.99)),
-                    1.5,
-                    "p99 ≤ 1.5 ms",
-                    "3.1 ms",
-                ),
+                Target::at_most(ms(costs::percentile(&times, 0.99)), 1.5, "p99 ≤ 1.5 ms", "3.1 ms"),
             );
             let mut wires =
                 (0..CONNECTIONS).map(|_| connect(&server)).collect::<Result<Vec<_>>>()?;
@@ -46,7 +41,9 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
             let used = costs::middle(rounds.iter().map(|r| r.cpu).collect());
             let times: Vec<Duration> = rounds.into_iter().flat_map(|r| r.times).collect();
             bench.table.add(
-                format!("hook ingest, {CONNECTIONS} connections, {socket}, synchronous {synchronous}"),
+                format!(
+                    "hook ingest, {CONNECTIONS} connections, {socket}, synchronous {synchronous}"
+                ),
                 format!(
                     "{rate:.0} events/s ({used:.0} µs of server CPU each; {})",
                     percentiles(&times)

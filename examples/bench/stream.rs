@@ -38,7 +38,11 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
         number = run.number;
         bench.table.add(
             format!("event → live stream, {listeners} listener(s)"),
-            format!("{}; answer to the hook {}", percentiles(&run.arrived), percentiles(&run.answered)),
+            format!(
+                "{}; answer to the hook {}",
+                percentiles(&run.arrived),
+                percentiles(&run.answered)
+            ),
             Target::at_most(ms(costs::percentile(&run.arrived, 0.99)), limit, words, peer),
         );
     }

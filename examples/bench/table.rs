@@ -74,9 +74,8 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["figure", "measured", "target", "best peer", ""];
         let rows: Vec<[&str; 5]> = self.0.iter().map(Row::cells).collect();
-        let width = |i: usize| {
-            rows.iter().chain([&head]).map(|r| r[i].chars().count()).max().unwrap_or(0)
-        };
+        let width =
+            |i: usize| rows.iter().chain([&head]).map(|r| r[i].chars().count()).max().unwrap_or(0);
         let widths: [usize; 5] = std::array::from_fn(width);
         let line = |f: &mut fmt::Formatter<'_>, row: &[&str; 5]| {
             for (cell, width) in row.iter().zip(widths) {
