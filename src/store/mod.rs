@@ -4,6 +4,7 @@
 //! each of them. Reading functions take a [`Db`], writing ones a [`Tx`]; the [`on!`] macro runs
 //! the same body against whichever database it is.
 
+mod bulk;
 pub mod conversations;
 mod cursor;
 pub mod events;
@@ -118,17 +119,15 @@ impl Tx {
 /// Every statement, for the test that prepares them all.
 #[cfg(test)]
 fn statements() -> Vec<&'static str> {
-    [
+    let fixed = [
         conversations::STATEMENTS,
-        events::STATEMENTS,
-        logs::STATEMENTS,
         messages::STATEMENTS,
         permissions::STATEMENTS,
         projects::STATEMENTS,
         sessions::STATEMENTS,
         usage::STATEMENTS,
-    ]
-    .concat()
+    ];
+    fixed.concat().into_iter().chain(events::statements()).chain(logs::statements()).collect()
 }
 
 /// Reads an enumeration's name from a column.

@@ -1,6 +1,6 @@
 //! Tests of the store as a whole.
 
-use super::{Db, Synchronous, Tx, statements};
+use super::{Db, Synchronous, statements};
 
 async fn scratch() -> (tempfile::TempDir, Db) {
     let dir = tempfile::tempdir().expect("a folder");
