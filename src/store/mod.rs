@@ -55,7 +55,7 @@ pub enum Db {
 /// A writing transaction. Dropped without [`Tx::commit`], it leaves no trace.
 pub enum Tx {
     /// On SQLite.
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(sqlite::Writing),
 }
 
 /// Runs the same body against the reading pool of a [`Db`] or the connection of a [`Tx`].
@@ -71,7 +71,7 @@ macro_rules! on {
     (write $tx:expr, $c:ident => $body:expr) => {
         match $tx {
             $crate::store::Tx::Sqlite(tx) => {
-                let $c = &mut **tx;
+                let $c = &mut *tx.transaction;
                 $body
             }
         }
@@ -89,7 +89,7 @@ impl Db {
     /// here on.
     pub async fn begin(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite(pools) => Ok(Tx::Sqlite(pools.write.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin().await?)),
         }
     }
 
@@ -111,7 +111,7 @@ impl Tx {
     /// Makes everything written durable, as far as the database is configured to.
     pub async fn commit(self) -> Result<()> {
         match self {
-            Self::Sqlite(tx) => Ok(tx.commit().await?),
+            Self::Sqlite(tx) => tx.commit().await,
         }
     }
 }
