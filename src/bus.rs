@@ -43,7 +43,8 @@ impl From<&Event> for Frame {
 pub enum Backlog {
     /// These come first; then the stream.
     Frames(Vec<Arc<Frame>>),
-    /// The ring no longer holds all of it: read the table up to this id (inclusive), then stream.
+    /// The ring does not hold all of it: read the table up to this id (inclusive), then stream. If
+    /// the listener claims to be further than that, start over from there.
     Table {
         /// The last event before the stream begins.
         up_to: i64,
@@ -98,9 +99,10 @@ impl Hub {
     pub fn subscribe(&self, after: Option<i64>) -> (Backlog, i64, broadcast::Receiver<Arc<Frame>>) {
         let inner = self.lock();
         let receiver = inner.sender.subscribe();
-        let after = after.unwrap_or(inner.last);
+        let after = after.unwrap_or(inner.last).max(0);
         let oldest = inner.ring.front().map_or(inner.last + 1, |f| f.id);
-        let backlog = if after >= oldest - 1 {
+        // An id that is still to come is of another log: who has it knows nothing of this one.
+        let backlog = if (oldest - 1..=inner.last).contains(&after) {
             let start = inner.ring.partition_point(|f| f.id <= after);
             Backlog::Frames(inner.ring.range(start..).cloned().collect())
         } else {
@@ -158,5 +160,7 @@ mod tests {
         let restarted = Hub::new(50);
         assert!(matches!(restarted.subscribe(Some(50)).0, Backlog::Frames(f) if f.is_empty()));
         assert!(matches!(restarted.subscribe(Some(49)).0, Backlog::Table { up_to: 50 }));
+        assert!(matches!(restarted.subscribe(Some(51)), (Backlog::Table { up_to: 50 }, 51, _)));
+        assert!(matches!(restarted.subscribe(Some(i64::MIN)), (Backlog::Table { .. }, 0, _)));
     }
 }

@@ -446,5 +446,4 @@ impl DataDir {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::api::auth::{NoDelay, Peer};
@@ -56,6 +56,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    // From here on a signal is waited for: whoever was told the address may send one at once.
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let data = DataDir(config.data_dir.clone());
     make_folders(&data)?;
     let _lock = lock(&data)?;
@@ -87,7 +89,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         }
         recover::run(&background).await;
     });
-    serve(&app, router, tcp, unix).await?;
+    serve(&app, router, tcp, unix, signals).await?;
     let _ = fs::remove_file(file(&data));
     let _ = fs::remove_file(data.socket());
     tracing::info!("Chorus has stopped; the sessions run on");
@@ -107,7 +109,13 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn serve(app: &Arc<App>, router: Router, tcp: TcpListener, unix: UnixListener) -> Result<()> {
+async fn serve(
+    app: &Arc<App>,
+    router: Router,
+    tcp: TcpListener,
+    unix: UnixListener,
+    (mut terminate, mut interrupt): (Signal, Signal),
+) -> Result<()> {
     let service = router.into_make_service_with_connect_info::<Peer>();
     let stop = || {
         let shutdown = app.shutdown.clone();
@@ -117,8 +125,6 @@ async fn serve(app: &Arc<App>, router: Router, tcp: TcpListener, unix: UnixListe
     let unix = axum::serve(unix, service).with_graceful_shutdown(stop());
     let mut both =
         tokio::spawn(async move { tokio::try_join!(tcp.into_future(), unix.into_future()) });
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         ended = &mut both => { ended??; }
         _ = terminate.recv() => {}

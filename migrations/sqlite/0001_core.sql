@@ -25,6 +25,7 @@ CREATE TABLE sessions (
     claude_status   TEXT NOT NULL,
     live            BIGINT NOT NULL,
     hidden          BIGINT NOT NULL DEFAULT 0,
+    idempotency_key TEXT UNIQUE,
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );

@@ -175,8 +175,10 @@ fn is_ours(app: &App, host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
-        || app.config.allowed_hosts.iter().any(|h| h == name || h == host)
+    // Names are the same in any case.
+    let is = |known: &str| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host);
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|known| known.eq_ignore_ascii_case(name))
+        || app.config.allowed_hosts.iter().any(|known| is(known))
 }
 
 /// Whether a request comes from below one of our Claudes. Who cannot be told counts as one.

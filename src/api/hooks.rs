@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -33,7 +34,7 @@ pub async fn receive(
     State(app): State<Arc<App>>,
     Path(event): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let delivery = Delivery {
         session: parsed::<SessionId>(&headers, "x-chorus-session")?,
@@ -43,7 +44,7 @@ pub async fn receive(
         generation: parsed::<u32>(&headers, "x-chorus-generation")?,
         again: headers.contains_key("x-chorus-again"),
         event,
-        payload: body,
+        payload: body?,
     };
     match ingest::take(&app, delivery).await? {
         Taken::Done => Ok(StatusCode::NO_CONTENT.into_response()),

@@ -11,11 +11,16 @@ pub mod projects;
 pub mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,6 +32,10 @@ use problem::Problem;
 const BODY_LIMIT: usize = 1024 * 1024;
 /// The largest hook payload: Claude Code sends tool results whole. Bytes.
 pub const HOOK_LIMIT: usize = 32 * 1024 * 1024;
+/// A body that is too large is read to its end up to this size. Bytes.
+const THROWN_AWAY: usize = 256 * 1024 * 1024;
+/// And for this long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -59,12 +68,32 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(permissions::respond))
         .routes(routes!(events::stream))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
         // For Claude Code.
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(hooks::receive))
-                .layer(DefaultBodyLimit::max(HOOK_LIMIT)),
+                .layer(DefaultBodyLimit::max(HOOK_LIMIT))
+                .layer(from_fn(|request, next| refuse_large(HOOK_LIMIT, request, next))),
         )
+}
+
+/// Refuses a body that says it is too large. It is read and thrown away first: a client that is
+/// still writing when the connection is closed does not hear the answer.
+async fn refuse_large(limit: usize, request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok());
+    let length: usize = length.and_then(|l| l.parse().ok()).unwrap_or(0);
+    if length <= limit {
+        return next.run(request).await;
+    }
+    if length <= THROWN_AWAY {
+        let mut body = request.into_body().into_data_stream();
+        let rest = async { while let Some(Ok(_)) = body.next().await {} };
+        // Who is slower than that is not waited for.
+        let _ = timeout(PATIENCE, rest).await;
+    }
+    let detail = format!("the body is larger than the {limit} bytes that are taken");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
 }
 
 /// The API's routes.

@@ -1,11 +1,13 @@
 //! Errors as answers: RFC 9457 problem details.
 
 use axum::Json;
-use axum::extract::FromRequest;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::services::error::Error;
@@ -83,22 +85,42 @@ impl From<Error> for Problem {
     }
 }
 
-/// A JSON body whose errors are problems that name the field.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// A JSON object as the body, whose errors are problems that name the field.
 pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // First as JSON of any kind: serde takes a list for the fields of an object, and calls a
+        // value of the wrong kind a syntax error at times.
+        let Json(raw) = Json::<Box<RawValue>>::from_request(request, state).await?;
+        if !raw.get().starts_with('{') {
+            return Err(Problem::field("body", "expected an object"));
+        }
+        let Json(value) = Json::from_bytes(raw.get().as_bytes()).map_err(unusable_field)?;
+        Ok(Self(value))
+    }
+}
+
+fn unusable_field(e: JsonRejection) -> Problem {
+    // serde_path_to_error puts the path before the first ": ".
+    let (field, problem) = split_path(&innermost(&e));
+    if problem.starts_with("expected value at") {
+        return Problem::field(field, "not a value of this field's");
+    }
+    Problem::field(field, problem)
+}
 
 impl From<JsonRejection> for Problem {
     fn from(e: JsonRejection) -> Self {
-        let text = innermost(&e);
-        match &e {
-            JsonRejection::JsonDataError(_) => {
-                // serde_path_to_error puts the path before the first ": ".
-                let (field, problem) = split_path(&text);
-                Self::field(field, problem)
-            }
-            _ => Self::new(e.status(), text),
-        }
+        Self::new(e.status(), innermost(&e))
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(e: BytesRejection) -> Self {
+        Self::new(e.status(), innermost(&e))
     }
 }
 

@@ -1,214 +1,31 @@
 //! `/api/sessions`.
 
+mod types;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::list::{self, Paging};
 use super::permissions::decider;
 use super::problem::{Body, Path, Problem, Query};
-use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
+use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
 use crate::domain::message::MessageSource;
 use crate::domain::permission::{Decision, PermissionRequest, Verdict};
-use crate::domain::record::{CommandLog, Message, ToolStatus, Usage};
-use crate::domain::session::{
-    ClaudeStatus, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
+use crate::domain::record::{CommandLog, Message, ToolStatus};
+use crate::domain::session::{ClaudeStatus, Session, Status};
+pub use types::{
+    Attach, Confirm, NewMessage, NewSession, Output, Restart, SessionDetail, SessionPatch,
+    SessionView,
 };
-use crate::domain::time::Timestamp;
+
 use crate::services::{App, couriers, permissions, sessions};
 use crate::store::{logs, messages, usage};
-
-/// A session.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct SessionView {
-    /// Its id.
-    pub id: SessionId,
-    /// Its name, unique among live sessions.
-    pub name: SessionName,
-    /// The project it belongs to.
-    pub project_id: ProjectId,
-    /// The tmux session it runs in.
-    pub tmux_session: String,
-    /// How Claude runs.
-    pub runtime: Runtime,
-    /// The directory that Claude works in.
-    pub workspace_path: String,
-    /// Where it is in its life.
-    pub status: Status,
-    /// What Claude does.
-    pub claude_status: ClaudeStatus,
-    /// More about that.
-    pub detail: Detail,
-    /// What `claude_status` rests on, and since when.
-    pub evidence: Evidence,
-    /// The sources disagree, or have been silent for long.
-    pub unsure: bool,
-    /// The conversation's id in Claude Code.
-    pub claude_session_id: Option<ConversationId>,
-    /// The Claude Code it was launched with.
-    pub claude_version: Option<String>,
-    /// How often Claude was started again.
-    pub restarts: u32,
-    /// The running process.
-    pub pid: Option<u32>,
-    /// The task it works on.
-    pub task_id: Option<i64>,
-    /// The permission that it waits for longest, in one line.
-    pub permission_prompt: Option<String>,
-    /// Permission requests that nobody has decided.
-    pub pending_permissions: usize,
-    /// Prompts that wait to be sent.
-    pub queued_messages: usize,
-    /// How Claude is launched.
-    pub launch: Launch,
-    /// Whatever its creator wants to keep with it.
-    #[schema(value_type = Object)]
-    pub metadata: serde_json::Map<String, serde_json::Value>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When anything about it changed last.
-    pub updated_at: Timestamp,
-}
-
-impl SessionView {
-    /// A session with what the live state knows beside it.
-    pub fn of(s: Session, beside: &sessions::Beside) -> Self {
-        Self {
-            id: s.id,
-            name: s.name,
-            project_id: s.project_id,
-            tmux_session: s.tmux_session,
-            runtime: s.runtime,
-            workspace_path: s.workspace_path,
-            status: s.state.status,
-            claude_status: s.state.claude_status,
-            detail: s.state.detail,
-            evidence: s.state.evidence,
-            unsure: s.state.unsure,
-            claude_session_id: s.state.conversation,
-            claude_version: s.claude_version,
-            restarts: s.state.generation.saturating_sub(1),
-            pid: s.state.process.map(|p| p.pid),
-            task_id: None,
-            permission_prompt: beside.permission_prompt.clone(),
-            pending_permissions: beside.pending_permissions,
-            queued_messages: beside.queued_messages,
-            launch: s.launch,
-            metadata: s.metadata,
-            created_at: s.created_at,
-            updated_at: s.updated_at,
-        }
-    }
-}
-
-/// A session with the end of its terminal.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct SessionDetail {
-    /// The session.
-    #[serde(flatten)]
-    pub session: SessionView,
-    /// The last lines of its terminal, if it runs.
-    pub last_output: Option<String>,
-    /// Its tokens so far.
-    pub usage: Usage,
-}
-
-/// A session to create.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct NewSession {
-    /// Its name. Made of the prompt unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub name: Option<SessionName>,
-    /// The project. The default one unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<ProjectId>,
-    /// The first prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub initial_prompt: Option<String>,
-    /// The directory to work in: absolute, inside the project. Its root unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workspace_path: Option<String>,
-    /// How Claude is launched.
-    pub launch: Launch,
-    /// Whatever you want to keep with it.
-    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
-    #[schema(value_type = Object)]
-    pub metadata: serde_json::Map<String, serde_json::Value>,
-}
-
-/// What may be changed about a session.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SessionPatch {
-    /// Replaces what is kept with it.
-    #[schema(value_type = Object)]
-    pub metadata: serde_json::Map<String, serde_json::Value>,
-}
-
-/// A prompt.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct NewMessage {
-    /// The text.
-    #[serde(alias = "content")]
-    pub text: String,
-    /// If Claude is not idle, keep it here and send it when it is. Else that is a conflict.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub queue: bool,
-    /// Send it as it is even if it begins with `/`: a command of Claude Code's.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub raw: bool,
-    /// If somebody's draft is in the input box, clear it instead of refusing.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub force: bool,
-    /// Where it comes from; `api` unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<MessageSource>,
-}
-
-/// A yes or no to the oldest pending permission request.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Confirm {
-    /// Yes or no.
-    pub confirm: bool,
-}
-
-/// How to restart.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Restart {
-    /// Begin a new conversation instead of resuming the last.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub fresh: bool,
-}
-
-/// How to attach a terminal.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Attach {
-    /// The command, to be pasted into a shell.
-    pub command: String,
-    /// The same as words.
-    pub argv: Vec<String>,
-    /// The tmux server's socket.
-    pub socket: String,
-    /// The tmux session.
-    pub tmux_session: String,
-}
-
-/// The end of a terminal.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Output {
-    /// The text: terminal output, so hostile.
-    pub output: String,
-}
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]

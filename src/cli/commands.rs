@@ -45,6 +45,7 @@ pub async fn run(
             let client = start::server(loaded, data).await?;
             create(&client, launch, None, attach, json).await?;
         }
+        Command::Open => open(&Client::find(data).await?, data, json)?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -101,13 +102,13 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         Command::Attach(s) => attach_to(client, &s.session, json).await?,
         Command::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
         Command::Events { session, after } => events(client, session, after, json).await?,
-        Command::Open => open(client, json).await?,
         Command::Run(_)
         | Command::New(_)
+        | Command::Open
         | Command::Serve(_)
         | Command::Config
         | Command::Doctor => {
-            bail!("this command needs no server")
+            bail!("this command is carried out elsewhere")
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -315,15 +316,13 @@ async fn events(
     }
 }
 
-async fn open(client: &Client, json: bool) -> Result<()> {
+fn open(client: &Client, data: &DataDir, json: bool) -> Result<()> {
     let url = match client {
         Client::Tcp(host) => format!("http://{host}"),
-        Client::Unix(socket) => {
-            let data = DataDir(socket.parent().map(PathBuf::from).unwrap_or_default());
-            crate::server::Running::find(&data)
-                .map(|r| r.url)
-                .ok_or_else(|| anyhow!("the server does not say where it is"))?
-        }
+        // The socket is not always in the data folder, so it does not lead there.
+        Client::Unix(_) => crate::server::Running::find(data)
+            .map(|r| r.url)
+            .ok_or_else(|| anyhow!("the server does not say where it is"))?,
     };
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let opened = std::process::Command::new(opener)

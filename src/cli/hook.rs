@@ -41,15 +41,16 @@ enum Answer {
 
 /// Runs the hook.
 pub fn main(event: &str) {
+    // Taken whatever becomes of it, so that Claude Code never writes into a closed pipe.
+    let mut payload = Vec::new();
+    if io::stdin().take(PAYLOAD_LIMIT).read_to_end(&mut payload).is_err() {
+        return;
+    }
     // Without these a human started Claude, or tests run the hook by hand: nothing to do.
     let var = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
     let (Some(session), Some(socket)) = (var("CHORUS_SESSION"), var("CHORUS_SOCKET")) else {
         return;
     };
-    let mut payload = Vec::new();
-    if io::stdin().take(PAYLOAD_LIMIT).read_to_end(&mut payload).is_err() {
-        return;
-    }
     let meta = spool::Meta {
         stamp: Stamp::new(),
         at: clock::now(),

@@ -152,6 +152,20 @@ pub struct OpenRequest {
     pub seen_waiting: bool,
 }
 
+/// A tool call that has not ended, as the reducer remembers it: the question about it may be heard
+/// of later than the call itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedCall {
+    /// The call.
+    pub id: ToolUseId,
+    /// The tool.
+    pub tool: String,
+    /// Digest of the input.
+    pub input_digest: String,
+    /// The sub-agent that calls.
+    pub agent_id: Option<String>,
+}
+
 /// A prompt under way into the terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sending {
@@ -192,6 +206,14 @@ pub struct SessionState {
     pub file: Option<FileView>,
     /// Open permission requests, oldest first.
     pub open: Vec<OpenRequest>,
+    /// Tool calls that have not ended and that no request is known for, oldest first.
+    pub calls: Vec<StartedCall>,
+    /// The last calls that ended: a hook may tell of the end before the transcript of the beginning.
+    #[serde(default)]
+    pub ended_calls: Vec<ToolUseId>,
+    /// When Claude was given an answer last.
+    #[serde(default)]
+    pub answered_at: Option<Timestamp>,
     /// The prompt that is being sent.
     pub sending: Option<Sending>,
     /// A person asked for the end: the exit that follows is `completed`, not `error`.
@@ -214,6 +236,9 @@ impl SessionState {
             conversation: None,
             file: None,
             open: Vec::new(),
+            calls: Vec::new(),
+            ended_calls: Vec::new(),
+            answered_at: None,
             sending: None,
             ending: false,
         }

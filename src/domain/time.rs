@@ -29,11 +29,10 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(t) => write!(f, "{t:.3}"),
-            // Outside jiff's years -9999..9999: only a hostile source says so.
-            Err(_) => write!(f, "@{}ms", self.0),
-        }
+        // Only a hostile source speaks of years beyond 9999. What is written can be read all the same.
+        let end = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let t = jiff::Timestamp::from_millisecond(self.0).unwrap_or(end);
+        write!(f, "{t:.3}")
     }
 }
 
@@ -60,5 +59,8 @@ mod tests {
         let t = Timestamp::parse("2026-11-20T18:03:48.605+01:00").expect("a time");
         assert_eq!(t.to_string(), "2026-11-20T17:03:48.605Z");
         assert_eq!(Timestamp::parse("yesterday"), None);
+        for end in [i64::MIN, i64::MAX] {
+            assert!(Timestamp::parse(&Timestamp(end).to_string()).is_some(), "{}", Timestamp(end));
+        }
     }
 }

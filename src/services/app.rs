@@ -1,6 +1,6 @@
 //! Everything that the use cases share.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -22,7 +22,7 @@ use crate::claude::paths;
 use crate::claude::screen::{Patterns, Screens};
 use crate::clock;
 use crate::config::{Config, DataDir};
-use crate::domain::ids::{ProjectId, SessionId};
+use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::store::{Db, StoreError, events};
@@ -56,10 +56,6 @@ pub struct App {
     pub started_at: Timestamp,
     /// This program, to be named in hooks. Absolute.
     pub program: PathBuf,
-    /// The project for whoever names none.
-    pub default_project: OnceCell<ProjectId>,
-    /// Sessions made by requests with an `Idempotency-Key`.
-    pub idempotent: Idempotent,
     /// tmux sessions with our prefix that no session of ours explains.
     pub orphans: Mutex<Vec<String>>,
     /// How Claude Code's screens are read.
@@ -116,8 +112,6 @@ impl App {
             tasks: TaskTracker::new(),
             started_at: clock::now(),
             program,
-            default_project: OnceCell::new(),
-            idempotent: Idempotent::default(),
             orphans: Mutex::default(),
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
@@ -236,28 +230,4 @@ fn screens(configured: &BTreeMap<String, Vec<String>>) -> Screens {
         tracing::warn!(error = %e, "status_patterns cannot be used; the built-in ones are");
         Screens::default()
     })
-}
-
-/// The last sessions made by requests with an `Idempotency-Key`.
-#[derive(Default)]
-pub struct Idempotent(Mutex<VecDeque<(String, SessionId)>>);
-
-impl Idempotent {
-    /// Keys that are remembered.
-    const KEPT: usize = 1_000;
-
-    /// The session that this key made.
-    pub fn get(&self, key: &str) -> Option<SessionId> {
-        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().find(|(k, _)| k == key).map(|(_, id)| *id)
-    }
-
-    /// Remembers what a key made.
-    pub fn put(&self, key: String, session: SessionId) {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.len() == Self::KEPT {
-            made.pop_front();
-        }
-        made.push_back((key, session));
-    }
 }

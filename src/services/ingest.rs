@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::App;
@@ -118,7 +118,9 @@ fn claude_answer(decision: Decision) -> hooks::Answer {
 }
 
 /// Takes in a hook.
-pub async fn take(app: &Arc<App>, delivery: Delivery) -> Result<Taken, Error> {
+pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error> {
+    // What has happened cannot be yet to come. Were it believed, it would outlast all that follows.
+    delivery.at = delivery.at.clamp(Timestamp(0), clock::now());
     let event = HookEvent::parse(&delivery.event);
     let mut told =
         hooks::parse(event.clone(), &delivery.payload, delivery.at).map_err(unreadable)?;

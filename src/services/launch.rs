@@ -80,6 +80,8 @@ pub async fn installed(app: &App) -> Result<Installed, Error> {
     }
     let version = installation::version(&binary, installation::TIMEOUT).await;
     let version = version.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+    // Without the product's name behind it.
+    let version = version.split_whitespace().next().unwrap_or_default().to_owned();
     let installed = Installed { path: binary, version };
     *known = Some((changed, installed.clone()));
     Ok(installed)
@@ -228,21 +230,24 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
         };
         match app.engine.read(move |live| live.session(id).is_some_and(waits)).await {
             Ok(true) => {}
-            _ => return,
+            // Claude Code begins a conversation even if nobody is logged in.
+            Ok(false) => return name_blocker(app, id, generation).await,
+            Err(_) => return,
         }
-        if let Ok(text) = terminal::capture(app, id, Capture::default()).await
-            && let Some(dialog) = app.screens.blocking_dialog(&text)
-        {
-            let fact = Fact::StartBlocked {
-                dialog: dialog.name.to_string(),
-                remedy: dialog.remedy.to_string(),
-            };
-            let mut report = Report::fact(id, Source::Screen, clock::now(), fact);
-            report.generation = Some(generation);
-            super::tell(app, report).await;
-        }
+        name_blocker(app, id, generation).await;
         pause = (pause * 2).min(Duration::from_secs(10));
     }
+}
+
+/// Tells what blocks the start, if the screen shows it.
+pub async fn name_blocker(app: &Arc<App>, id: SessionId, generation: u32) {
+    let Ok(text) = terminal::capture(app, id, Capture::default()).await else { return };
+    let Some(dialog) = app.screens.blocking_dialog(&text) else { return };
+    let fact =
+        Fact::StartBlocked { dialog: dialog.name.to_string(), remedy: dialog.remedy.to_string() };
+    let mut report = Report::fact(id, Source::Screen, clock::now(), fact);
+    report.generation = Some(generation);
+    super::tell(app, report).await;
 }
 
 /// The environment that Claude gets: a login shell's, over the server's own.

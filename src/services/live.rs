@@ -37,6 +37,7 @@ pub struct Live {
     rules: HashMap<SessionId, Vec<SessionRule>>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
     keys: VecDeque<((SessionId, String), MessageId)>,
+    session_keys: VecDeque<(String, SessionId)>,
 }
 
 impl Live {
@@ -134,6 +135,19 @@ impl Live {
                 self.queues.remove(&oldest);
             }
         }
+    }
+
+    /// The session that an earlier request with this `Idempotency-Key` made.
+    pub fn session_of_key(&self, key: &str) -> Option<SessionId> {
+        self.session_keys.iter().find(|(k, _)| k == key).map(|(_, id)| *id)
+    }
+
+    /// Remembers which session an `Idempotency-Key` made.
+    pub fn remember_session_key(&mut self, key: String, session: SessionId) {
+        if self.session_keys.len() == KEYS {
+            self.session_keys.pop_front();
+        }
+        self.session_keys.push_back((key, session));
     }
 
     // --- permissions ---

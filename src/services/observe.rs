@@ -16,7 +16,7 @@ use crate::domain::permission::{
 };
 use crate::domain::record::Record;
 use crate::domain::reducer::{Change, reduce};
-use crate::domain::scrub::scrub_json;
+use crate::domain::scrub::{scrub, scrub_json};
 use crate::domain::session::{ClaudeStatus, SessionState, Source};
 use crate::domain::time::Timestamp;
 use crate::store::{SettledPermission, Write};
@@ -95,8 +95,10 @@ impl Intake<'_> {
     fn take(&mut self, report: Report) {
         let Report { source, generation, conversation, asks, facts, records, prompts, raw, .. } =
             report;
-        let observation = |at, fact| Observation {
-            at,
+        // A clock that was set back must not make a fact outlast all that follow it.
+        let now = self.unit.now;
+        let observation = |at: Timestamp, fact| Observation {
+            at: at.min(now),
             source,
             generation,
             conversation: conversation.clone(),
@@ -262,7 +264,7 @@ impl Intake<'_> {
             .open
             .values()
             .find(|p| p.request.session_id == self.id && p.decision.is_none())
-            .map(|p| p.request.summary.as_str());
+            .map(|p| scrub(&p.request.summary));
         let data = json!({
             "session_id": self.id,
             "name": self.name(),
@@ -346,6 +348,8 @@ impl Intake<'_> {
         if !status.is_open() {
             // Nobody needs the exact input any more.
             scrub_json(&mut request.input);
+            request.summary = permission::summarise(&request.tool, &request.input);
+            request.message = request.message.take().map(|m| scrub(&m).into_owned());
             self.unit.then(Effect::Release(id));
         }
         let interrupts = open.decision.as_ref().is_some_and(|d| d.interrupt);

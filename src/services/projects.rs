@@ -64,19 +64,16 @@ pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project
 
 /// The project for whoever names none: the configured root, or where the server was started.
 pub async fn default(app: &App) -> Result<Project, Error> {
-    let find = || async {
-        let root = if app.config.project_root.as_os_str().is_empty() {
-            std::env::current_dir().map_err(|e| Error::invalid("project_root", e.to_string()))?
-        } else {
-            app.config.project_root.clone()
-        };
-        let root = root
-            .canonicalize()
-            .map_err(|e| Error::invalid("project_root", format!("{}: {e}", root.display())))?;
-        Ok::<_, Error>(add(app, &root.to_string_lossy(), None).await?.0.id)
+    let root = if app.config.project_root.as_os_str().is_empty() {
+        std::env::current_dir().map_err(|e| Error::invalid("project_root", e.to_string()))?
+    } else {
+        app.config.project_root.clone()
     };
-    let id = app.default_project.get_or_try_init(find).await?;
-    get(app, *id).await
+    let root = root
+        .canonicalize()
+        .map_err(|e| Error::invalid("project_root", format!("{}: {e}", root.display())))?;
+    // Somebody may have removed it; it is made again as long as it is configured.
+    Ok(add(app, &root.to_string_lossy(), None).await?.0)
 }
 
 /// Renames a project.

@@ -85,29 +85,31 @@ pub async fn check(app: &Arc<App>, id: SessionId) {
         Some(_) => process_gone(app, id, generation).await,
         None if session.state.claude_status == ClaudeStatus::Stopped => {}
         // The server died between the launch and its note of the process.
-        None => match find_pane(app, &session)
-            .await
-            .filter(|p| !p.dead)
-            .and_then(|p| process::identify(p.pid))
-        {
-            Some(process) => {
-                let mut report =
-                    Report::fact(id, Source::Process, clock::now(), Fact::Launched { process });
-                report.generation = Some(generation);
-                super::tell(app, report).await;
+        None => {
+            // If tmux cannot be asked, nothing is known.
+            let Ok(pane) = find_pane(app, &session).await else { return };
+            let launched_at = session.state.launched_at;
+            // Who was to launch it is dead, or has had the time to.
+            let overdue = launched_at < app.started_at
+                || clock::now().ms_since(launched_at) > LAUNCH_PATIENCE_MS;
+            match pane.filter(|p| !p.dead).and_then(|p| process::identify(p.pid)) {
+                Some(process) => {
+                    let mut report =
+                        Report::fact(id, Source::Process, clock::now(), Fact::Launched { process });
+                    report.generation = Some(generation);
+                    super::tell(app, report).await;
+                }
+                None if overdue => process_gone(app, id, generation).await,
+                None => {}
             }
-            None if clock::now().ms_since(session.state.launched_at) > LAUNCH_PATIENCE_MS => {
-                process_gone(app, id, generation).await;
-            }
-            None => {}
-        },
+        }
     }
 }
 
-async fn find_pane(app: &Arc<App>, session: &Session) -> Option<Pane> {
-    let tmux = app.tmux().await.ok()?;
-    let panes = tmux.list_panes().await.ok()?;
-    panes.into_iter().find(|p| p.session == session.tmux_session)
+async fn find_pane(app: &Arc<App>, session: &Session) -> Result<Option<Pane>, Error> {
+    let panes = app.tmux().await?.list_panes().await;
+    let panes = panes.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
+    Ok(panes.into_iter().find(|p| p.session == session.tmux_session))
 }
 
 /// Notes that a session's process is gone, and how it ended as far as tmux knows.
@@ -120,14 +122,16 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
     {
         return;
     }
-    // The kernel tells of the death a moment before tmux has noticed it.
-    let mut pane = find_pane(app, &session).await;
-    for _ in 0..10 {
-        if pane.as_ref().is_none_or(|p| p.dead) {
+    // The kernel tells of the death a moment before tmux has noticed it, and tmux notices that the
+    // terminal is closed before it has heard how the process ended.
+    let explained = |p: &Pane| p.dead && (p.dead_status.is_some() || p.dead_signal.is_some());
+    let mut pane = find_pane(app, &session).await.unwrap_or_default();
+    for _ in 0..15 {
+        if pane.as_ref().is_none_or(explained) {
             break;
         }
         sleep(Duration::from_millis(20)).await;
-        pane = find_pane(app, &session).await;
+        pane = find_pane(app, &session).await.unwrap_or_default();
     }
     let (how, orderly) = match &pane {
         Some(Pane { dead_signal: Some(signal), .. }) => {
@@ -142,6 +146,10 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
     };
     if pane.is_none() {
         app.set_pane(id, None);
+    }
+    if !session.state.started && pane.is_some() {
+        // It may have said why it cannot start, and left it on the screen.
+        super::launch::name_blocker(app, id, generation).await;
     }
     let mut report =
         Report::fact(id, Source::Process, clock::now(), Fact::ProcessGone { how, orderly });

@@ -126,9 +126,9 @@ pub async fn find(app: &App, name: &str) -> Result<Session, Error> {
 /// Creates a session and starts Claude in it.
 pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     if let Some(key) = &new.idempotency_key
-        && let Some(made) = app.idempotent.get(key)
+        && let Some(made) = sessions::by_idempotency_key(&app.db, key).await?
     {
-        return by_id(app, made).await;
+        return by_id(app, made.id).await;
     }
     let project = match new.project {
         Some(id) => projects::get(app, id).await?,
@@ -158,6 +158,10 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
         let (conversation, workspace) =
             (conversation.clone(), workspace.to_string_lossy().into_owned());
         move |live: &mut Live, unit: &mut super::engine::Unit| {
+            if let Some(twin) = new.idempotency_key.as_deref().and_then(|k| live.session_of_key(k))
+            {
+                return Ok(Some(twin));
+            }
             let name = match given {
                 Some(name) if live.is_taken(&name) => {
                     return Err(Error::conflict(format!(
@@ -183,7 +187,13 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
                 created_at: now,
                 updated_at: now,
             };
-            unit.write(Write::AddSession(Box::new(session.clone())));
+            if let Some(key) = &new.idempotency_key {
+                live.remember_session_key(key.clone(), id);
+            }
+            unit.write(Write::AddSession {
+                session: Box::new(session.clone()),
+                idempotency_key: new.idempotency_key,
+            });
             live.admit(session);
             observe(
                 live,
@@ -193,12 +203,11 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
             if let Some(prompt) = &prompt {
                 add_first_prompt(live, unit, id, prompt, new.source)?;
             }
-            Ok(())
+            Ok(None)
         }
     };
-    app.engine.run(begin).await?;
-    if let Some(key) = new.idempotency_key {
-        app.idempotent.put(key, id);
+    if let Some(twin) = app.engine.run(begin).await? {
+        return by_id(app, twin).await;
     }
     let start = launch::Start { session: id, conversation, resume: false, prompt: text };
     launch::run(app, start).await?;

@@ -67,6 +67,7 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
         app: app.clone(),
         files: None,
         folders: HashSet::new(),
+        awaited: HashMap::new(),
         pids: HashMap::new(),
         transcripts: HashMap::new(),
         waited_for: HashSet::new(),
@@ -84,6 +85,8 @@ struct Watching {
     app: Arc<App>,
     files: Option<RecommendedWatcher>,
     folders: HashSet<PathBuf>,
+    /// Folders that Claude Code has yet to make, and whose files will be in them.
+    awaited: HashMap<PathBuf, HashSet<SessionId>>,
     /// Whose state file `<pid>.json` is.
     pids: HashMap<u32, SessionId>,
     transcripts: HashMap<PathBuf, Followed>,
@@ -145,6 +148,9 @@ impl Watching {
     }
 
     async fn file(&mut self, path: &Path) {
+        if !self.awaited.is_empty() {
+            self.appeared(path).await;
+        }
         match path.extension().and_then(|e| e.to_str()) {
             Some("jsonl") => self.read_transcript(path).await,
             Some("json") => {
@@ -155,6 +161,18 @@ impl Watching {
             }
             Some("hook") => ingest::drain_spool(&self.app).await,
             _ => {}
+        }
+    }
+
+    /// Looks again at the sessions that wait for a folder, if this may be on the way to it.
+    async fn appeared(&mut self, path: &Path) {
+        let sessions: HashSet<SessionId> = self
+            .awaited
+            .extract_if(|folder, _| folder.starts_with(path) && path.is_dir())
+            .flat_map(|(_, sessions)| sessions)
+            .collect();
+        for session in sessions {
+            self.look(session).await;
         }
     }
 
@@ -173,7 +191,7 @@ impl Watching {
             self.pids.retain(|_, s| *s != id);
             self.pids.insert(process.pid, id);
             self.wait_for(id, process, session.state.generation);
-            self.watch(&sessions);
+            self.watch_for(id, &sessions);
             self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
         }
         let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
@@ -188,7 +206,7 @@ impl Watching {
                 self.transcripts.insert(path.clone(), followed);
             }
             if let Some(folder) = path.parent() {
-                self.watch(folder);
+                self.watch_for(id, folder);
             }
             self.read_transcript(&path).await;
             if !current || !session.is_live() {
@@ -197,18 +215,42 @@ impl Watching {
         }
         if !session.is_live() {
             self.pids.retain(|_, s| *s != id);
+            self.awaited.values_mut().for_each(|waiting| {
+                waiting.remove(&id);
+            });
         }
     }
 
-    fn watch(&mut self, folder: &Path) {
-        if self.folders.contains(folder) {
+    /// Watches the folder of a session's file. Claude Code makes it when it first needs it: until
+    /// then, what is there of the way to it is watched.
+    fn watch_for(&mut self, session: SessionId, folder: &Path) {
+        if self.watch(folder) {
             return;
         }
-        let Some(files) = &mut self.files else { return };
-        // Not there yet: the next look or sweep tries again.
-        if folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok() {
+        self.awaited.entry(folder.to_owned()).or_default().insert(session);
+        while let Some(nearest) = folder.ancestors().skip(1).find(|a| a.is_dir()) {
+            let watched = self.watch(nearest);
+            // The next step may have been made before the watch began.
+            if !watched || folder.ancestors().skip(1).find(|a| a.is_dir()) == Some(nearest) {
+                break;
+            }
+        }
+        if self.watch(folder) {
+            self.awaited.remove(folder);
+        }
+    }
+
+    /// Watches a folder if it is there. Tells whether it is watched.
+    fn watch(&mut self, folder: &Path) -> bool {
+        if self.folders.contains(folder) {
+            return true;
+        }
+        let Some(files) = &mut self.files else { return false };
+        let watched = folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok();
+        if watched {
             self.folders.insert(folder.to_owned());
         }
+        watched
     }
 
     fn wait_for(&mut self, session: SessionId, process: Process, generation: u32) {

@@ -31,7 +31,7 @@ const INSERT: &str = "INSERT INTO permission_requests (id, session_id, conversat
      input, summary, tool_use_id, agent_type, status, requested_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
 const MOVE: &str = "UPDATE permission_requests SET status = $2, updated_at = $3, \
-     input = COALESCE(CAST($4 AS TEXT), input) WHERE id = $1";
+     input = COALESCE(CAST($4 AS TEXT), input), summary = $5 WHERE id = $1";
 const DECIDE: &str = "UPDATE permission_requests SET verdict = $2, message = $3, interrupts = $4, \
      decided_by = $5, decided_at = $6 WHERE id = $1";
 const MATCH: &str = "UPDATE permission_requests SET tool_use_id = $2 WHERE id = $1";
@@ -171,7 +171,7 @@ pub(super) async fn insert(tx: &mut Tx, r: &PermissionRequest) -> Result<()> {
 pub(super) async fn save(tx: &mut Tx, r: &PermissionRequest, interrupts: bool) -> Result<()> {
     on!(write tx, c => sqlx::query(MOVE)
         .bind(r.id.to_string()).bind(r.status.as_str()).bind(r.updated_at.0)
-        .bind((!r.status.is_open()).then(|| to_json(&r.input)))
+        .bind((!r.status.is_open()).then(|| to_json(&r.input))).bind(&r.summary)
         .execute(c).await?);
     if r.decided_by.is_some() {
         on!(write tx, c => sqlx::query(DECIDE)

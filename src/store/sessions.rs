@@ -17,6 +17,7 @@ macro_rules! select {
 
 const LIVE: &str = select!("WHERE live = 1 ORDER BY created_at, id");
 const BY_ID: &str = select!("WHERE id = $1");
+const BY_IDEMPOTENCY_KEY: &str = select!("WHERE idempotency_key = $1");
 const BY_NAME: &str =
     select!("WHERE name = $1 OR tmux_session = $1 ORDER BY live DESC, created_at DESC LIMIT 1");
 const LIST: &str = select!(
@@ -28,14 +29,15 @@ const LIST: &str = select!(
 );
 const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, runtime, \
      workspace_path, launch, metadata, claude_version, state, status, \
-     claude_status, live, hidden, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+     claude_status, live, hidden, created_at, updated_at, idempotency_key) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 const SAVE: &str = "UPDATE sessions SET launch = $2, metadata = $3, claude_version = $4, \
      state = $5, status = $6, claude_status = $7, live = $8, hidden = $9, updated_at = $10 \
      WHERE id = $1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[LIVE, BY_ID, BY_NAME, LIST, INSERT, SAVE];
+pub(super) const STATEMENTS: &[&str] =
+    &[LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, INSERT, SAVE];
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -102,6 +104,13 @@ pub async fn by_id(db: &Db, session: SessionId) -> Result<Option<Session>> {
     row.map(Row::session).transpose()
 }
 
+/// Finds the session that an earlier request with the same `Idempotency-Key` made.
+pub async fn by_idempotency_key(db: &Db, key: &str) -> Result<Option<Session>> {
+    let row: Option<Row> =
+        on!(read db, c => sqlx::query_as(BY_IDEMPOTENCY_KEY).bind(key).fetch_optional(c).await?);
+    row.map(Row::session).transpose()
+}
+
 /// Finds a session by its name or its tmux session's: the live one, else the newest.
 pub async fn by_name(db: &Db, name: &str) -> Result<Option<Session>> {
     let row: Option<Row> =
@@ -126,14 +135,14 @@ pub async fn list(
     Ok(Page::of(sessions, limit, |s| Cursor { at: s.updated_at.0, id: s.id.to_string() }))
 }
 
-pub(super) async fn insert(tx: &mut Tx, s: &Session) -> Result<()> {
+pub(super) async fn insert(tx: &mut Tx, s: &Session, idempotency_key: Option<&str>) -> Result<()> {
     on!(write tx, c => sqlx::query(INSERT)
         .bind(s.id.to_string()).bind(s.project_id.to_string()).bind(s.name.as_str())
         .bind(&s.tmux_session).bind(s.runtime.as_str()).bind(&s.workspace_path)
         .bind(to_json(&s.launch)).bind(to_json(&s.metadata)).bind(&s.claude_version).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
         .bind(i64::from(s.is_live())).bind(i64::from(s.hidden))
-        .bind(s.created_at.0).bind(s.updated_at.0)
+        .bind(s.created_at.0).bind(s.updated_at.0).bind(idempotency_key)
         .execute(c).await?);
     Ok(())
 }

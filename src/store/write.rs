@@ -36,7 +36,12 @@ pub enum Write {
     /// Removes one that no session belongs to.
     DeleteProject(ProjectId),
     /// Adds a session.
-    AddSession(Box<Session>),
+    AddSession {
+        /// The session.
+        session: Box<Session>,
+        /// Makes a repeated request safe.
+        idempotency_key: Option<String>,
+    },
     /// Changes one.
     SaveSession(Box<Session>),
     /// Begins a conversation, or goes on with it.
@@ -190,7 +195,9 @@ impl Tx {
             Write::AddProject(p) => projects::insert(self, &p).await,
             Write::SaveProject(p) => projects::update(self, &p).await,
             Write::DeleteProject(id) => projects::delete(self, id).await,
-            Write::AddSession(s) => sessions::insert(self, &s).await,
+            Write::AddSession { session, idempotency_key } => {
+                sessions::insert(self, &session, idempotency_key.as_deref()).await
+            }
             Write::SaveSession(s) => sessions::save(self, &s).await,
             Write::StartConversation { id, session, transcript, at } => {
                 conversations::start(self, &id, session, transcript.as_deref(), at).await

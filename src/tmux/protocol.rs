@@ -377,5 +377,4 @@ fn join(lines: &[Bytes]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "protocol_tests.rs"]
 mod tests;

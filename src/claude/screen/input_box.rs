@@ -37,7 +37,8 @@ pub fn input_box(capture: &str, cursor: Cursor) -> InputBox {
     let rows = rows(capture);
     let text: Vec<String> = rows.iter().map(|row| row_text(row)).collect();
     let Some(first) = box_start(&text, cursor.y) else { return InputBox::Hidden };
-    let Some(end) = (first + 1..text.len()).find(|i| is_rule(&text[*i])) else {
+    let Some(end) = (first + 1..text.len()).find(|i| is_rule(&text[*i]) || is_more(&text[*i]))
+    else {
         return InputBox::Hidden;
     };
     if cursor.y >= end {
@@ -50,6 +51,9 @@ pub fn input_box(capture: &str, cursor: Cursor) -> InputBox {
             .collect();
         lines.join("\n").trim_end().to_owned()
     };
+    if is_more(&text[first - 1]) {
+        return InputBox::Draft(draft());
+    }
     if text[first].starts_with('!') {
         return InputBox::Bash(draft());
     }
@@ -73,13 +77,23 @@ fn row_text(row: &[Cell]) -> String {
     text.trim_end_matches(' ').to_owned()
 }
 
-/// Walks up from the cursor's row to the row that begins the box.
+/// Whether a line is a rule of a box that is too tall to be shown whole: `─── ↑ 280 more ───…`. Its
+/// beginning may be out of sight then.
+fn is_more(line: &str) -> bool {
+    let hidden = line.strip_prefix("─── ").and_then(|l| l.strip_prefix(['↑', '↓']));
+    hidden.is_some_and(|l| l.contains(" more ─") && l.ends_with('─'))
+}
+
+/// Walks up from the cursor's row to the first row of the box that is in sight.
 fn box_start(text: &[String], cursor: usize) -> Option<usize> {
     let mut row = cursor;
     loop {
         let line = text.get(row)?;
         if is_box_start(line) {
             return is_rule(text.get(row.checked_sub(1)?)?).then_some(row);
+        }
+        if row < cursor && is_more(line) {
+            return Some(row + 1);
         }
         // Further lines of a draft are indented by two; an empty one loses its blanks.
         if !(line.is_empty() || line.starts_with("  ")) {

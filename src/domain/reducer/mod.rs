@@ -203,6 +203,10 @@ impl Step<'_> {
                     self.claim(ClaudeStatus::Waiting, o, dialog);
                     self.state.detail.waiting_for = Some(dialog.clone());
                     self.state.detail.remedy = Some(remedy.clone());
+                } else if self.state.claude_status == ClaudeStatus::Idle {
+                    // Without a login Claude Code is idle as well, but no prompt gets an answer.
+                    self.state.detail.error = Some(dialog.clone());
+                    self.state.detail.remedy = Some(remedy.clone());
                 }
             }
             Fact::SendBegan(sending) => self.state.sending = Some(sending.clone()),
@@ -251,6 +255,7 @@ impl Step<'_> {
     fn launch_began(&mut self, conversation: &ConversationId, at: Timestamp) {
         self.settle_undecided(PermissionStatus::Cancelled, at);
         self.state.open.clear();
+        self.state.calls.clear();
         let s = &mut *self.state;
         s.generation += 1;
         s.status = Status::Active;
@@ -332,6 +337,7 @@ impl Step<'_> {
             self.state.detail.background = background;
             self.state.detail.tool = None;
             if background == 0 {
+                self.state.calls.clear();
                 self.answered_in_terminal(o.at);
             }
         }
@@ -346,10 +352,10 @@ impl Step<'_> {
                 self.claim(ClaudeStatus::Idle, o, "idle_prompt");
             }
             // Six seconds late by design, so it may well arrive after the answer.
-            "permission_prompt" | "agent_needs_input" if self.state.file.is_none() => {
-                if self.claim(ClaudeStatus::Waiting, o, kind) {
-                    self.state.detail.waiting_for = Some(message.to_owned());
-                }
+            "permission_prompt" | "agent_needs_input"
+                if self.state.file.is_none() && self.claim(ClaudeStatus::Waiting, o, kind) =>
+            {
+                self.state.detail.waiting_for = Some(message.to_owned());
             }
             _ => {}
         }

@@ -5,8 +5,11 @@ use super::{Change, Step};
 use crate::domain::ids::{PermissionId, ToolUseId};
 use crate::domain::observation::Observation;
 use crate::domain::permission::{DecidedBy, PermissionStatus, Verdict};
-use crate::domain::session::{ClaudeStatus, OpenRequest};
+use crate::domain::session::{ClaudeStatus, OpenRequest, StartedCall};
 use crate::domain::time::Timestamp;
+
+/// Calls that are remembered until they end. Claude Code runs a few at a time.
+const CALLS: usize = 32;
 
 impl Step<'_> {
     pub(super) fn tool_started(
@@ -17,8 +20,12 @@ impl Step<'_> {
         agent: Option<&str>,
         o: &Observation,
     ) {
-        let matched = self.state.open.iter_mut().find(|r| {
-            r.tool_use_id.is_none()
+        let open = &mut self.state.open;
+        // Two calls may be alike, and one call may be told of twice.
+        let told = open.iter().any(|r| r.tool_use_id.as_ref() == Some(tool_use));
+        let matched = open.iter_mut().find(|r| {
+            !told
+                && r.tool_use_id.is_none()
                 && r.tool == tool
                 && r.input_digest == digest
                 && r.agent_id.as_deref() == agent
@@ -26,6 +33,16 @@ impl Step<'_> {
         if let Some(r) = matched {
             r.tool_use_id = Some(tool_use.clone());
             self.changes.push(Change::RequestMatched { id: r.id, tool_use: tool_use.clone() });
+        } else if !told && !self.state.calls.iter().any(|call| call.id == *tool_use) {
+            if self.state.calls.len() == CALLS {
+                self.state.calls.remove(0);
+            }
+            self.state.calls.push(StartedCall {
+                id: tool_use.clone(),
+                tool: tool.to_owned(),
+                input_digest: digest.to_owned(),
+                agent_id: agent.map(str::to_owned),
+            });
         }
         if o.at >= self.state.evidence.at
             && self.state.claude_status == ClaudeStatus::Busy
@@ -37,6 +54,7 @@ impl Step<'_> {
 
     pub(super) fn tool_finished(&mut self, tool_use: &ToolUseId, denied: bool, o: &Observation) {
         let verdict = if denied { Verdict::Deny } else { Verdict::Allow };
+        self.state.calls.retain(|call| call.id != *tool_use);
         if let Some(i) =
             self.state.open.iter().position(|r| r.tool_use_id.as_ref() == Some(tool_use))
         {
@@ -71,22 +89,27 @@ impl Step<'_> {
         }
         // Within one agent Claude Code asks one after another: a new question means that the
         // earlier one has been answered, and if not here, then at the terminal.
+        // What was answered here stays, until the outcome of its call is told.
         while let Some(i) = self.state.open.iter().position(|r| {
-            r.agent_id.as_deref() == agent
-                && r.asked_at <= o.at
-                && (r.verdict.is_none() || r.delivered)
+            r.agent_id.as_deref() == agent && r.asked_at <= o.at && r.verdict.is_none()
         }) {
             let settled = self.state.open.remove(i);
-            if settled.verdict.is_none() {
-                self.settled_in_terminal(settled.id, None);
-            }
+            self.settled_in_terminal(settled.id, None);
+        }
+        // The call is told of before the question about it, by the transcript or a hook.
+        let call = self.state.calls.iter().position(|call| {
+            call.tool == tool && call.input_digest == digest && call.agent_id.as_deref() == agent
+        });
+        let call = call.map(|i| self.state.calls.remove(i).id);
+        if let Some(tool_use) = call.clone() {
+            self.changes.push(Change::RequestMatched { id, tool_use });
         }
         self.state.open.push(OpenRequest {
             id,
             asked_at: o.at,
             tool: tool.to_owned(),
             input_digest: digest.to_owned(),
-            tool_use_id: None,
+            tool_use_id: call,
             agent_id: agent.map(str::to_owned),
             verdict: None,
             delivered: false,
@@ -104,6 +127,7 @@ impl Step<'_> {
         if r.verdict.is_none() || std::mem::replace(&mut r.delivered, true) {
             return;
         }
+        self.state.answered_at = Some(o.at);
         self.changes.push(Change::Permission {
             id,
             status: PermissionStatus::Delivered,
@@ -163,20 +187,25 @@ impl Step<'_> {
 
     /// The dialog is closed and we had no part in it.
     pub(super) fn answered_in_terminal(&mut self, at: Timestamp) {
-        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
-            let r = self.state.open.remove(i);
-            if r.verdict.is_none() {
-                self.settled_in_terminal(r.id, None);
-            }
+        // A decision that Claude never heard of was overtaken too.
+        for id in self.take_unanswered(at) {
+            self.settled_in_terminal(id, None);
         }
     }
 
     pub(super) fn settle_undecided(&mut self, to: PermissionStatus, at: Timestamp) {
-        while let Some(i) = self.state.open.iter().position(|r| r.asked_at <= at) {
-            let r = self.state.open.remove(i);
-            if !r.delivered {
-                self.changes.push(Change::Permission { id: r.id, status: to, decided: None });
-            }
+        for id in self.take_unanswered(at) {
+            self.changes.push(Change::Permission { id, status: to, decided: None });
         }
+    }
+
+    /// Takes out the requests that no answer of ours was delivered to. The others stay: what became
+    /// of them is in the transcript, which Claude Code writes a moment after its turn has ended.
+    fn take_unanswered(&mut self, at: Timestamp) -> Vec<PermissionId> {
+        let (taken, kept) = std::mem::take(&mut self.state.open)
+            .into_iter()
+            .partition(|r| r.asked_at <= at && !r.delivered);
+        self.state.open = kept;
+        taken.into_iter().map(|r: OpenRequest| r.id).collect()
     }
 }

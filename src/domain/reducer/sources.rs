@@ -60,6 +60,14 @@ impl Step<'_> {
         }
         let shown = self.state.claude_status;
         let newer = file.at >= self.state.evidence.at;
+        // The dialog that was just answered, told late.
+        let answered = self.state.answered_at.is_some_and(|t| file.at <= t.plus_ms(SKEW_MS));
+        if answered
+            && file.status == ClaudeStatus::Waiting
+            && self.state.undecided().next().is_none()
+        {
+            return;
+        }
         let overdue = file.status != shown
             && matches!(shown, ClaudeStatus::Idle | ClaudeStatus::Busy | ClaudeStatus::Waiting)
             && now.ms_since(self.state.evidence.at) >= FILE_WINS_AFTER_MS;

@@ -1,1 +1,283 @@
-//! t
+//! The reducer's table: what each source may say, and what it may not.
+
+use super::{Change, reduce};
+use crate::domain::ids::{ConversationId, MessageId, PermissionId, Stamp, ToolUseId};
+use crate::domain::observation::{Fact, Observation, StartSource};
+use crate::domain::permission::{DecidedBy, Decision, PermissionStatus};
+use crate::domain::session::{ClaudeStatus, Process, Sending, SessionState, Source, Status};
+use crate::domain::time::Timestamp;
+
+/// A session and a clock that its tests move by hand. Milliseconds.
+struct Story {
+    state: SessionState,
+    now: i64,
+}
+
+fn conversation(name: &str) -> ConversationId {
+    ConversationId(name.to_owned())
+}
+
+impl Story {
+    /// A session whose Claude has started and is idle at 1,000 ms.
+    fn idle() -> Self {
+        let mut story = Self { state: SessionState::new(Timestamp(0)), now: 0 };
+        story.tell(Source::Chorus, 0, Fact::LaunchBegan { conversation: conversation("c1") });
+        story.tell(Source::Chorus, 10, Fact::Launched { process: Process { pid: 7, start: 1 } });
+        story.tell(Source::Hook, 1_000, Fact::ConversationStarted { source: StartSource::Startup });
+        assert_eq!(story.state.claude_status, ClaudeStatus::Idle);
+        story
+    }
+
+    fn busy() -> Self {
+        let mut story = Self::idle();
+        story.hook(2_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+        assert_eq!(story.state.claude_status, ClaudeStatus::Busy);
+        story
+    }
+
+    fn tell(&mut self, source: Source, at: i64, fact: Fact) -> Vec<Change> {
+        self.now = self.now.max(at);
+        let o =
+            Observation { at: Timestamp(at), source, generation: None, conversation: None, fact };
+        reduce(&mut self.state, &o, Timestamp(self.now))
+    }
+
+    fn hook(&mut self, at: i64, fact: Fact) -> Vec<Change> {
+        self.tell(Source::Hook, at, fact)
+    }
+
+    fn file(&mut self, at: i64, status: ClaudeStatus) -> Vec<Change> {
+        self.tell(Source::StateFile, at, Fact::StateFile { status, waiting_for: None })
+    }
+
+    fn ask(&mut self, at: i64) -> PermissionId {
+        let id = PermissionId::new();
+        self.hook(
+            at,
+            Fact::PermissionAsked {
+                id,
+                stamp: Stamp::new(),
+                tool: "Bash".into(),
+                input_digest: "i".into(),
+                agent_id: None,
+            },
+        );
+        assert_eq!(self.state.claude_status, ClaudeStatus::Waiting);
+        id
+    }
+
+    fn allow(&mut self, at: i64, id: PermissionId) {
+        let fact = Fact::PermissionDecided { id, decision: Decision::allow(), by: DecidedBy::Api };
+        self.tell(Source::Chorus, at, fact);
+        self.hook(at + 1, Fact::AnswerDelivered { id });
+    }
+
+    fn status(&self) -> ClaudeStatus {
+        self.state.claude_status
+    }
+}
+
+fn fates(changes: &[Change]) -> Vec<PermissionStatus> {
+    let fate = |c: &Change| match c {
+        Change::Permission { status, .. } => Some(*status),
+        _ => None,
+    };
+    changes.iter().filter_map(fate).collect()
+}
+
+#[test]
+fn a_turn_that_ends_without_any_hook_is_ended_by_the_state_file() {
+    let mut s = Story::busy();
+    s.file(2_050, ClaudeStatus::Busy);
+    s.file(9_000, ClaudeStatus::Idle);
+    assert_eq!((s.status(), s.state.evidence.source), (ClaudeStatus::Idle, Source::StateFile));
+}
+
+#[test]
+fn a_late_notification_changes_nothing() {
+    let mut s = Story::busy();
+    s.file(2_050, ClaudeStatus::Busy);
+    let late = Fact::Notified { kind: "permission_prompt".into(), message: "?".into() };
+    assert_eq!(s.hook(1_500, late.clone()), []);
+    assert_eq!(s.hook(2_500, late), []);
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+}
+
+#[test]
+fn a_hook_of_an_older_process_is_history() {
+    let mut s = Story::busy();
+    let o = Observation {
+        at: Timestamp(9_000),
+        source: Source::Hook,
+        generation: Some(0),
+        conversation: None,
+        fact: Fact::TurnEnded { background: 0 },
+    };
+    assert_eq!(reduce(&mut s.state, &o, Timestamp(9_000)), []);
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+}
+
+#[test]
+fn a_hook_of_an_older_conversation_is_history() {
+    let mut s = Story::busy();
+    let o = Observation {
+        at: Timestamp(9_000),
+        source: Source::Hook,
+        generation: Some(1),
+        conversation: Some(conversation("before /clear")),
+        fact: Fact::TurnEnded { background: 0 },
+    };
+    reduce(&mut s.state, &o, Timestamp(9_000));
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+}
+
+#[test]
+fn a_stop_with_work_in_the_background_is_still_busy() {
+    let mut s = Story::busy();
+    s.hook(3_000, Fact::TurnEnded { background: 2 });
+    assert_eq!((s.status(), s.state.detail.background), (ClaudeStatus::Busy, 2));
+    s.hook(4_000, Fact::TurnEnded { background: 0 });
+    assert_eq!(s.status(), ClaudeStatus::Idle);
+}
+
+#[test]
+fn a_later_hook_of_a_sub_agent_does_not_hide_an_open_question() {
+    let mut s = Story::busy();
+    s.ask(3_000);
+    s.hook(3_500, Fact::ToolFinished { tool_use: ToolUseId("other".into()), denied: false });
+    assert_eq!(s.status(), ClaudeStatus::Waiting);
+    // The main agent's file may say busy meanwhile: the waiting hook proves the question.
+    s.file(3_600, ClaudeStatus::Busy);
+    assert_eq!(s.status(), ClaudeStatus::Waiting);
+}
+
+#[test]
+fn an_allowance_is_followed_until_claude_has_obeyed() {
+    let mut s = Story::busy();
+    let tool_use = ToolUseId("t1".into());
+    s.tell(
+        Source::Transcript,
+        2_900,
+        Fact::ToolStarted {
+            tool_use: tool_use.clone(),
+            tool: "Bash".into(),
+            input_digest: "i".into(),
+            agent_id: None,
+        },
+    );
+    let id = s.ask(3_000);
+    s.allow(4_000, id);
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+    let changes = s.hook(4_500, Fact::ToolFinished { tool_use, denied: false });
+    assert_eq!(fates(&changes), [PermissionStatus::Honoured]);
+    assert!(s.state.open.is_empty());
+}
+
+#[test]
+fn the_end_of_the_dialog_without_us_is_an_answer_at_the_terminal() {
+    let mut s = Story::busy();
+    s.ask(3_000);
+    s.file(3_050, ClaudeStatus::Waiting);
+    let changes = s.file(8_000, ClaudeStatus::Idle);
+    assert_eq!(fates(&changes), [PermissionStatus::AnsweredInTerminal]);
+    assert_eq!(s.status(), ClaudeStatus::Idle);
+}
+
+#[test]
+fn a_dialog_that_the_file_tells_of_after_our_answer_is_the_answered_one() {
+    let mut s = Story::busy();
+    let id = s.ask(3_000);
+    s.allow(3_020, id);
+    s.file(3_090, ClaudeStatus::Waiting);
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+}
+
+#[test]
+fn a_new_question_settles_the_one_before() {
+    let mut s = Story::busy();
+    s.ask(3_000);
+    let id = PermissionId::new();
+    let changes = s.hook(
+        5_000,
+        Fact::PermissionAsked {
+            id,
+            stamp: Stamp::new(),
+            tool: "Write".into(),
+            input_digest: "j".into(),
+            agent_id: None,
+        },
+    );
+    assert_eq!(fates(&changes), [PermissionStatus::AnsweredInTerminal]);
+    assert_eq!(s.state.open.len(), 1);
+}
+
+#[test]
+fn a_file_that_contradicts_a_hook_for_long_wins() {
+    let mut s = Story::idle();
+    s.file(1_500, ClaudeStatus::Idle);
+    // Another hook blocked the prompt: Claude never became busy, and no file was written.
+    s.hook(2_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+    s.tell(Source::Chorus, 4_000, Fact::Tick);
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+    s.tell(Source::Chorus, 6_000, Fact::Tick);
+    assert_eq!(s.status(), ClaudeStatus::Idle);
+}
+
+#[test]
+fn an_interruption_with_a_queue_goes_on() {
+    let mut s = Story::busy();
+    s.file(5_000, ClaudeStatus::Busy);
+    s.tell(Source::Transcript, 5_044, Fact::Interrupted);
+    assert_eq!(s.status(), ClaudeStatus::Busy);
+    s.tell(Source::Transcript, 9_000, Fact::Interrupted);
+    assert_eq!(s.status(), ClaudeStatus::Idle);
+}
+
+#[test]
+fn a_death_nobody_asked_for_is_an_error_with_a_remedy() {
+    let mut s = Story::busy();
+    s.ask(3_000);
+    let how = Some("killed by signal 9".to_owned());
+    let changes = s.tell(Source::Process, 4_000, Fact::ProcessGone { how, orderly: false });
+    assert_eq!(fates(&changes), [PermissionStatus::Cancelled]);
+    assert_eq!((s.status(), s.state.status), (ClaudeStatus::Stopped, Status::Error));
+    assert!(s.state.detail.error.is_some() && s.state.detail.remedy.is_some());
+}
+
+#[test]
+fn an_exit_by_its_user_is_no_error() {
+    let mut s = Story::idle();
+    s.hook(3_000, Fact::ConversationEnded { reason: "prompt_input_exit".into() });
+    assert_eq!(s.status(), ClaudeStatus::Stopped);
+    s.tell(Source::Process, 3_100, Fact::ProcessGone { how: None, orderly: false });
+    assert_eq!(s.state.status, Status::Completed);
+}
+
+#[test]
+fn a_prompt_is_delivered_by_the_very_text_only() {
+    let mut s = Story::idle();
+    let message = MessageId::new();
+    let sending = Sending { message, digest: "ours".into(), since: Timestamp(2_000), raw: false };
+    s.tell(Source::Chorus, 2_000, Fact::SendBegan(sending));
+    let submitted =
+        |digest: &str| Fact::PromptSubmitted { digest: digest.into(), automatic: false };
+    assert!(!s.hook(2_100, submitted("theirs")).contains(&Change::Delivered(message)));
+    assert!(s.hook(2_200, submitted("ours")).contains(&Change::Delivered(message)));
+    assert!(!s.hook(2_300, submitted("ours")).contains(&Change::Delivered(message)));
+}
+
+#[test]
+fn a_start_that_nothing_confirms_has_failed_and_may_still_succeed() {
+    let mut s = Story { state: SessionState::new(Timestamp(0)), now: 0 };
+    s.tell(Source::Chorus, 0, Fact::LaunchBegan { conversation: conversation("c1") });
+    let blocked = Fact::StartBlocked { dialog: "trust".into(), remedy: "answer".into() };
+    s.tell(Source::Screen, 5_000, blocked);
+    assert_eq!(s.status(), ClaudeStatus::Waiting);
+    s.hook(200_000, Fact::ConversationStarted { source: StartSource::Startup });
+    assert_eq!((s.status(), s.state.status), (ClaudeStatus::Idle, Status::Active));
+    let mut silent = Story { state: SessionState::new(Timestamp(0)), now: 0 };
+    silent.tell(Source::Chorus, 0, Fact::LaunchBegan { conversation: conversation("c2") });
+    silent.tell(Source::Chorus, 121_000, Fact::Tick);
+    assert_eq!(silent.state.status, Status::Error);
+}

@@ -1,0 +1,95 @@
+//! The world that a story happens in.
+//!
+//! ```ignore
+//! let world = World::start().await;            // a real Claude Code and a scripted model
+//! let world = World::with_stand_in().await;    // real tmux, but a program that only sits there
+//! let world = World::build().script(script).env("CHORUS_POLL_INTERVAL", "0.5").start().await;
+//! ```
+//!
+//! Whatever a world started is ended when it is dropped, after a panic too; then the end of the
+//! server's log is printed.
+
+mod agent;
+mod claude;
+mod events;
+mod http;
+mod processes;
+mod world;
+
+pub use agent::{Agent, Held};
+pub use events::Events;
+pub use http::{Answer, Via, connect, connect_unix, is_problem};
+pub use processes::{Output, signal};
+pub use world::{Builder, World};
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+/// How long a fact may take to become true.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a story waits for: `bool`, `Option` and `Result` will do. A `Result`'s error says what was
+/// seen instead, and is shown if the fact never comes true.
+pub trait Fact {
+    /// What is known once it is true.
+    type Known;
+
+    /// What is known, or what is seen instead.
+    fn known(self) -> Result<Self::Known, String>;
+}
+
+impl Fact for bool {
+    type Known = ();
+
+    fn known(self) -> Result<(), String> {
+        if self { Ok(()) } else { Err("it is not so".into()) }
+    }
+}
+
+impl<T> Fact for Option<T> {
+    type Known = T;
+
+    fn known(self) -> Result<T, String> {
+        self.ok_or_else(|| "there is none".into())
+    }
+}
+
+impl<T, E: Display> Fact for Result<T, E> {
+    type Known = T;
+
+    fn known(self) -> Result<T, String> {
+        self.map_err(|e| e.to_string())
+    }
+}
+
+/// Waits until a fact is true, for up to [`PATIENCE`].
+pub async fn wait_for<F: Fact>(what: &str, fact: impl AsyncFnMut() -> F) -> F::Known {
+    wait_longer(PATIENCE, what, fact).await
+}
+
+/// Waits until a fact is true, for up to `limit`.
+pub async fn wait_longer<F: Fact>(
+    limit: Duration,
+    what: &str,
+    mut fact: impl AsyncFnMut() -> F,
+) -> F::Known {
+    let began = Instant::now();
+    loop {
+        match fact().await.known() {
+            Ok(known) => return known,
+            Err(seen) if began.elapsed() > limit => {
+                panic!("waited {limit:?} in vain until {what}: {seen}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
+        }
+    }
+}
+
+/// Runs SQL on a database file that no server has open.
+pub async fn sql(file: &std::path::Path, statement: &'static str) {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut connection = options.connect().await.expect("the database");
+    sqlx::query(statement).execute(&mut connection).await.expect("the statement");
+    connection.close().await.expect("its end");
+}

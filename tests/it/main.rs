@@ -1,0 +1,21 @@
+//! Stories: what Chorus does, told against the real program in a process of its own, with real
+//! tmux, and with the real Claude Code or a stand-in for it.
+//!
+//! Every story has a [`harness::World`] of its own: its own home, data folder, port, tmux server
+//! and scripted model. Stories wait for facts, never for time to pass.
+
+mod durability;
+mod harness;
+mod hooks;
+mod lists;
+mod permissions;
+mod real_ends;
+mod real_outages;
+mod real_permissions;
+mod real_prompts;
+mod real_start;
+mod robustness;
+mod serve;
+mod stream;
+mod surface;
+mod trust;

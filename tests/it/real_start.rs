@@ -1,0 +1,160 @@
+//! What keeps the real Claude Code from starting is named, with what to do about it.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Builder, World, wait_longer};
+
+/// A world in which Claude Code's own configuration is changed before anything starts.
+async fn world(builder: Builder, change: impl FnOnce(&mut Value)) -> World {
+    let world = builder.without_server().start().await;
+    let file = world.home().join(".claude.json");
+    let text = fs::read_to_string(&file).expect("Claude Code's configuration");
+    let mut config: Value = serde_json::from_str(&text).expect("its content");
+    change(&mut config);
+    fs::write(&file, config.to_string()).expect("Claude Code's configuration");
+    world.start_again().await;
+    world
+}
+
+/// Waits until the session says that this blocks its start, and tells the remedy.
+async fn blocked(world: &World, session: &str, dialog: &str) -> String {
+    world
+        .wait_for(&format!("{session} says that {dialog} blocks it"), async || {
+            let view = world.session(session).await;
+            let detail = &view["detail"];
+            match (detail["waiting_for"].as_str(), detail["remedy"].as_str()) {
+                (Some(seen), Some(remedy))
+                    if view["claude_status"] == "waiting" && seen.contains(dialog) =>
+                {
+                    Ok(remedy.to_owned())
+                }
+                _ => Err(view.to_string()),
+            }
+        })
+        .await
+}
+
+async fn keys(world: &World, session: &str, keys: &[&str]) {
+    let target = world.session(session).await["tmux_session"].as_str().expect("a name").to_owned();
+    let target = format!("={target}:");
+    world.tmux(&[&["send-keys", "-t", &target], keys].concat()).await.ok();
+}
+
+#[tokio::test]
+async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
+    let world = world(World::build(), |c| c["projects"] = json!({})).await;
+    let id = world.create("a", &json!({ "initial_prompt": "after the question" })).await;
+    let remedy = blocked(&world, "a", "this folder is trusted").await;
+    assert!(remedy.contains("trust it"), "{remedy}");
+
+    // A prompt is not typed into the question.
+    let refused = world.post("/api/sessions/a/send", &json!({ "text": "1" })).await.expect(409);
+    assert!(refused.text().contains("queue"), "{}", refused.text());
+    let second = json!({ "text": "queued meanwhile", "queue": true });
+    world.post("/api/sessions/a/send", &second).await.expect(202);
+    blocked(&world, "a", "this folder is trusted").await;
+
+    // The first row, "No, exit", is the chosen one.
+    keys(&world, "a", &["Down"]).await;
+    world
+        .wait_for("the other row is chosen", async || {
+            world.pane_text("a").await.contains("❯ Yes, I trust")
+        })
+        .await;
+    keys(&world, "a", &["Enter"]).await;
+    wait_longer(Duration::from_secs(25), "both prompts have reached the model", async || {
+        let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
+        if seen == ["after the question", "queued meanwhile"] {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}\n{}", world.pane_text("a").await))
+        }
+    })
+    .await;
+    let view = world.wait_for_status("a", "idle").await;
+    assert!(view["detail"]["remedy"].is_null(), "{view}");
+    assert_eq!(view["id"], id.as_str());
+}
+
+#[tokio::test]
+async fn the_first_start_questions_block_the_start() {
+    let world = world(World::build(), |c| *c = json!({})).await;
+    world.create("a", &json!({})).await;
+    // The first of them is whether the network is there. Where it is not, Claude Code ends.
+    world
+        .wait_for("the session says what blocks it", async || {
+            let view = world.session("a").await;
+            let detail = &view["detail"];
+            let told = [&detail["waiting_for"], &detail["error"]].map(|t| t.as_str().unwrap_or(""));
+            let named = told.iter().any(|t| {
+                t.contains("first-start questions") || t.contains("cannot reach Anthropic")
+            });
+            let remedy = detail["remedy"].as_str().unwrap_or("");
+            if named && remedy.contains("run `claude` once") {
+                Ok(())
+            } else {
+                Err(view.to_string())
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_approved_blocks_the_start() {
+    let world = world(World::build(), |c| {
+        c["customApiKeyResponses"] = json!({ "approved": [], "rejected": [] });
+    })
+    .await;
+    world.create("a", &json!({})).await;
+    let remedy = blocked(&world, "a", "API key in the environment").await;
+    assert!(remedy.contains("approve the key"), "{remedy}");
+    // The second row, "No (recommended)", is the chosen one.
+    keys(&world, "a", &["Up"]).await;
+    keys(&world, "a", &["Enter"]).await;
+    world.wait_for_status("a", "idle").await;
+}
+
+#[tokio::test]
+async fn somebody_who_is_not_logged_in_is_told_to() {
+    let world = world(World::build().env("ANTHROPIC_API_KEY", ""), |_| {}).await;
+    world.create("a", &json!({})).await;
+    let told = world
+        .wait_for("a says that nobody is logged in", async || {
+            let detail = world.session("a").await["detail"].clone();
+            // Claude Code has begun, so it is the error of an idle session that says so.
+            let said = [&detail["error"], &detail["waiting_for"]];
+            if said.iter().any(|d| d.as_str().is_some_and(|d| d.contains("log"))) {
+                Ok(detail)
+            } else {
+                Err(detail.to_string())
+            }
+        })
+        .await;
+    assert!(told["remedy"].as_str().is_some_and(|r| r.contains("/login")), "{told}");
+}
+
+#[tokio::test]
+async fn a_missing_claude_is_unavailable_with_advice() {
+    let world = World::build().env("CHORUS_CLAUDE", "/nowhere/claude").start().await;
+    let refused = world.post("/api/sessions", &json!({ "name": "a" })).await.expect(503);
+    assert!(
+        refused.text().contains("npm install -g @anthropic-ai/claude-code"),
+        "{}",
+        refused.text()
+    );
+    assert!(world.get("/api/sessions").await.rows().is_empty());
+}
+
+#[tokio::test]
+async fn a_claude_that_goes_missing_is_unavailable_at_a_restart_too() {
+    let world = World::build().stand_in().start().await;
+    world.begin("a").await;
+    fs::remove_file(&world.env()["CHORUS_CLAUDE"]).expect("the program");
+    world.post("/api/sessions/a/restart", &json!({})).await.expect(503);
+    // What runs goes on.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.session("a").await["claude_status"], "idle");
+}

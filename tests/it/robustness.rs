@@ -1,0 +1,522 @@
+//! Hostile requests to every endpoint of the API's own description: each gets a clear problem, and
+//! none changes anything.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Agent, Answer, Via, World, is_problem};
+
+/// One operation of the API.
+struct Operation {
+    method: String,
+    path: String,
+    about: Value,
+}
+
+impl Operation {
+    fn is_hook(&self) -> bool {
+        self.path.starts_with("/api/hooks/")
+    }
+
+    fn takes_body(&self) -> bool {
+        self.about.get("requestBody").is_some()
+    }
+
+    /// The schema of its body, references followed.
+    fn body_schema<'d>(&self, doc: &'d Value) -> &'d Value {
+        let schema = &self.about["requestBody"]["content"]["application/json"]["schema"];
+        resolve(doc, schema["$ref"].as_str().unwrap_or_default())
+    }
+
+    /// The path with its parameters filled in.
+    fn filled(&self, id: &str) -> String {
+        let parts = self.path.split('/').map(|part| if part.starts_with('{') { id } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    }
+
+    /// A path that leads to something.
+    fn real(&self, place: &Place) -> String {
+        let id = match self.path.split('/').nth(2) {
+            Some("projects") => &place.project,
+            Some("permissions") => &place.request,
+            Some("hooks") => "Stop",
+            _ => "victim",
+        };
+        self.filled(id)
+    }
+}
+
+fn resolve<'d>(doc: &'d Value, reference: &str) -> &'d Value {
+    doc.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null)
+}
+
+/// A world with one of everything.
+struct Place {
+    world: World,
+    doc: Value,
+    operations: Vec<Operation>,
+    project: String,
+    request: String,
+    before: Value,
+    _held: crate::harness::Held,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let world = World::with_stand_in().await;
+        let agent = world.begin("victim").await;
+        world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
+        world.hook(&agent, "PostToolUse", &Agent::called("toolu_1", "ls")).await.ok();
+        let own = json!({"tool_name": "Bash", "tool_input": {"command": "make"}});
+        let held = world.begin_hook(&agent, "PermissionRequest", &own).await;
+        let request =
+            world.wait_for_request("victim").await["id"].as_str().expect("an id").to_owned();
+        let doc = world.get("/api/openapi.json").await.expect(200).json();
+        let mut operations = Vec::new();
+        for (path, methods) in doc["paths"].as_object().expect("paths") {
+            for (method, about) in methods.as_object().expect("methods") {
+                let (method, path) = (method.to_uppercase(), path.clone());
+                operations.push(Operation { method, path, about: about.clone() });
+            }
+        }
+        let project =
+            world.get("/api/projects").await.rows()[0]["id"].as_str().expect("an id").to_owned();
+        let before = everything(&world).await;
+        Self { world, doc, operations, project, request, before, _held: held }
+    }
+
+    async fn send(&self, operation: &Operation, path: &str, body: &[u8]) -> Answer {
+        let request = self.world.request(&operation.method, path);
+        request.header("content-type", "application/json").body(body.to_vec()).send().await
+    }
+
+    /// Nothing has changed, and the server is well.
+    async fn unchanged(&self, after: &str) {
+        assert_eq!(everything(&self.world).await, self.before, "changed by {after}");
+    }
+}
+
+/// Everything that can be listed.
+async fn everything(world: &World) -> Value {
+    let mut all = json!({ "last_event": world.events(None).await.last_id });
+    for path in
+        ["projects", "sessions", "permissions", "sessions/victim/messages", "sessions/victim/logs"]
+    {
+        all[path] = world.get(format!("/api/{path}?limit=500")).await.rows().into();
+    }
+    all
+}
+
+#[track_caller]
+fn assert_problem(answer: &Answer, statuses: &[u16], why: &str) {
+    let short = |text: &str| text.chars().take(300).collect::<String>();
+    let (why, asked, text) = (short(why), short(&answer.asked), answer.text());
+    assert!(
+        statuses.contains(&answer.status),
+        "{why}: {asked} was answered {}: {text}",
+        answer.status
+    );
+    assert!(is_problem(answer), "{why}: {asked}: no problem details: {:?} {text}", answer.headers);
+}
+
+#[track_caller]
+fn assert_field(answer: &Answer, field: &str, why: &str) {
+    assert_problem(answer, &[422], why);
+    let named = answer.json()["errors"][0]["field"].as_str().unwrap_or_default().to_owned();
+    let right = named == field
+        || named.starts_with(&format!("{field}."))
+        || named.starts_with(&format!("{field}["));
+    assert!(right, "{why}: {} blames {named:?}, not {field:?}: {}", answer.asked, answer.text());
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json_or_of_another_shape_are_refused() {
+    let place = Place::new().await;
+    let deep = "[".repeat(100_000);
+    let deep_object =
+        format!("{{\"metadata\":{}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    let bad: &[(&[u8], &str)] = &[
+        (b"", "an empty body"),
+        (b"{", "half an object"),
+        (b"{\"text\": \"x\"", "an object without its end"),
+        (b"nul", "half a word"),
+        (b"{} {}", "two objects"),
+        (b"\"\xff\xfe\"", "bad UTF-8"),
+        (b"{\"text\": \"\xc3\x28\"}", "bad UTF-8 inside"),
+        (b"{\"text\": \"\\ud800\"}", "half a surrogate pair"),
+        (b"\0\0\0\0", "NULs"),
+        (b"<xml/>", "something else"),
+        (deep.as_bytes(), "deep nesting"),
+        (deep_object.as_bytes(), "a deep object"),
+    ];
+    for operation in place.operations.iter().filter(|o| o.takes_body()) {
+        let path = operation.real(&place);
+        for (body, why) in bad {
+            let answer = place.send(operation, &path, body).await;
+            assert_problem(&answer, &[400, 422], why);
+        }
+        for (body, why) in [
+            ("[]", "a list"),
+            ("[true]", "a list"),
+            ("\"x\"", "a string"),
+            ("1", "a number"),
+            ("null", "null"),
+        ] {
+            let answer = place.send(operation, &path, body.as_bytes()).await;
+            assert_problem(&answer, &[422], why);
+        }
+    }
+    place.unchanged("bad bodies").await;
+}
+
+#[tokio::test]
+async fn fields_of_another_type_and_unknown_ones_are_named() {
+    let place = Place::new().await;
+    for operation in place.operations.iter().filter(|o| o.takes_body() && !o.is_hook()) {
+        let path = operation.real(&place);
+        let schema = operation.body_schema(&place.doc);
+        let properties = schema["properties"].as_object().expect("properties");
+        let mut body = json!({});
+        for (name, property) in properties {
+            if schema["required"].as_array().is_some_and(|r| r.contains(&json!(name))) {
+                body[name] = example(&place.doc, property);
+            }
+        }
+        let mut unknown = body.clone();
+        unknown["surprise"] = json!(1);
+        let answer = place.send(operation, &path, unknown.to_string().as_bytes()).await;
+        assert_field(&answer, "surprise", "an unknown field");
+        for (name, property) in properties {
+            for wrong in wrong_values(&place.doc, property) {
+                let mut body = body.clone();
+                body[name] = wrong;
+                let text = body.to_string();
+                let answer = place.send(operation, &path, text.as_bytes()).await;
+                assert_field(&answer, name, &text);
+            }
+            if let Some(map) = body.as_object()
+                && map.contains_key(name)
+            {
+                let mut less = map.clone();
+                less.remove(name);
+                let text = Value::Object(less).to_string();
+                assert_field(&place.send(operation, &path, text.as_bytes()).await, name, &text);
+            }
+        }
+    }
+    place.unchanged("wrong fields").await;
+}
+
+/// A value that a property takes.
+fn example(doc: &Value, property: &Value) -> Value {
+    let property = match property["$ref"].as_str() {
+        Some(reference) => resolve(doc, reference),
+        None => property,
+    };
+    match (property["enum"].get(0), property["type"].as_str()) {
+        (Some(value), _) => value.clone(),
+        (_, Some("boolean")) => json!(true),
+        (_, Some("object")) => json!({}),
+        _ => json!("x"),
+    }
+}
+
+/// Values that a property does not take.
+fn wrong_values(doc: &Value, property: &Value) -> Vec<Value> {
+    let mut types = Vec::new();
+    let mut left = vec![property];
+    while let Some(schema) = left.pop() {
+        if let Some(reference) = schema["$ref"].as_str() {
+            left.push(resolve(doc, reference));
+        }
+        left.extend(
+            ["oneOf", "anyOf", "allOf"].iter().filter_map(|k| schema[k].as_array()).flatten(),
+        );
+        match &schema["type"] {
+            Value::String(one) => types.push(one.clone()),
+            Value::Array(some) => {
+                types.extend(some.iter().filter_map(|t| t.as_str().map(str::to_owned)))
+            }
+            _ => {}
+        }
+    }
+    [
+        ("string", json!("\u{0}surprise")),
+        ("integer", json!(-1.5)),
+        ("object", json!({"surprise": {"x": 1}})),
+        ("array", json!([["surprise"]])),
+        ("boolean", json!(true)),
+    ]
+    .into_iter()
+    .filter(|(kind, _)| !types.iter().any(|t| t == kind))
+    .map(|(_, value)| value)
+    .collect()
+}
+
+#[tokio::test]
+async fn bodies_of_many_megabytes_are_refused() {
+    let place = Place::new().await;
+    let large = format!("{{\"text\": \"{}\"}}", "a".repeat(20 * 1024 * 1024));
+    for operation in place.operations.iter().filter(|o| o.takes_body()) {
+        let path = operation.real(&place);
+        for via in [Via::Tcp, Via::Unix] {
+            let request = place.world.request(&operation.method, &path).via(via);
+            let request = request.header("content-type", "application/json").body(large.clone());
+            // Hooks carry whole tool results; this one is just no hook's payload.
+            let expected: &[u16] = if operation.is_hook() { &[422] } else { &[413] };
+            assert_problem(&request.send().await, expected, "20 MB");
+        }
+    }
+    let hook = "/api/hooks/Stop";
+    let huge = "a".repeat(33 * 1024 * 1024);
+    let answer = place.world.request("POST", hook).body(huge).send().await;
+    assert_problem(&answer, &[413], "33 MB");
+    place.unchanged("large bodies").await;
+}
+
+#[tokio::test]
+async fn other_methods_and_content_types_are_refused() {
+    let place = Place::new().await;
+    for operation in &place.operations {
+        let path = operation.real(&place);
+        let known: Vec<&str> = place
+            .operations
+            .iter()
+            .filter(|o| o.path == operation.path)
+            .map(|o| &*o.method)
+            .collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            if !known.contains(&method) {
+                let answer = place.world.request(method, &path).json(&json!({})).send().await;
+                assert_problem(&answer, &[405], method);
+                let allowed = answer.header("allow");
+                assert!(known.iter().all(|m| allowed.contains(m)), "{path}: allow {allowed:?}");
+                assert!(!answer.headers.contains_key("access-control-allow-origin"));
+            }
+        }
+        if operation.takes_body() && !operation.is_hook() {
+            for kind in [
+                "text/plain",
+                "application/x-www-form-urlencoded",
+                "multipart/form-data; boundary=x",
+                "json",
+            ] {
+                let request =
+                    place.world.request(&operation.method, &path).body("{\"confirm\": true}");
+                let answer = request.header("content-type", kind).send().await;
+                assert_problem(&answer, &[415], kind);
+            }
+            let answer = place.world.request(&operation.method, &path).body("{}").send().await;
+            assert_problem(&answer, &[415], "no content type");
+        }
+    }
+    place.unchanged("other methods").await;
+}
+
+#[tokio::test]
+async fn hostile_names_find_nothing() {
+    let place = Place::new().await;
+    let long = "a".repeat(10 * 1024);
+    let names = [
+        "..",
+        ".",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e",
+        "%2e%2e%2f",
+        "%00",
+        "victim%00",
+        "%ff%fe",
+        "%F0%9F%8E%BC",
+        "$(touch%20pwned)",
+        "%60id%60",
+        "'%20OR%201=1--",
+        "%22;DROP%20TABLE%20sessions",
+        "-rf",
+        "=victim",
+        "victim:0.0",
+        "VICTIM",
+        "%20victim",
+        "%0avictim",
+        "*",
+        "%25",
+        "00000000-0000-0000-0000-000000000000",
+        "%7B%7D",
+        &long,
+    ];
+    for operation in place.operations.iter().filter(|o| o.path.contains('{') && !o.is_hook()) {
+        for name in names {
+            let body = json!({"confirm": true, "decision": "allow", "name": "x", "text": "x", "metadata": {}});
+            let path = operation.filled(name);
+            let answer = place.world.request(&operation.method, &path).json(&body).send().await;
+            // The body may be to blame first; a path with bytes that are no text is a bad request.
+            assert_problem(&answer, &[404, 422], name);
+        }
+    }
+    // A hook's event may have any name, but it belongs to no session.
+    for name in names {
+        let answer =
+            place.world.post(format!("/api/hooks/{name}"), &json!({"session_id": "x"})).await;
+        assert_problem(&answer, &[404, 422], name);
+    }
+    place.unchanged("hostile names").await;
+}
+
+#[tokio::test]
+async fn parameters_that_cannot_be_are_named() {
+    let place = Place::new().await;
+    for operation in place.operations.iter().filter(|o| o.path != "/api/events") {
+        let parameters = operation.about["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in parameters.iter().filter(|p| p["in"] == "query") {
+            let name = parameter["name"].as_str().expect("a name");
+            let mut values: Vec<String> = Vec::new();
+            let schema = parameter["schema"].to_string();
+            if schema.contains("integer") {
+                values.extend(
+                    ["x", "-1", "1.5", "", "99999999999999999999", "0x10", "%00"]
+                        .map(str::to_owned),
+                );
+            }
+            if schema.contains("$ref") || schema.contains("uuid") {
+                values.extend(["surprise", "", "Pending%00", "'"].map(str::to_owned));
+            }
+            if name == "cursor" {
+                values.extend(
+                    ["x", "", "_", "1_", "1_a%20b", "x_1", "99999999999999999999_a"]
+                        .map(str::to_owned),
+                );
+                values.push(format!("1_{}", "a".repeat(10_000)));
+            }
+            for value in values {
+                let path = format!("{}?{name}={value}", operation.real(&place));
+                let answer = place.world.request(&operation.method, &path).send().await;
+                assert_field(&answer, name, &value);
+            }
+            let path = format!("{0}?{name}=1&{name}=2", operation.real(&place));
+            let answer = place.world.request(&operation.method, &path).send().await;
+            assert_problem(&answer, &[404, 422], "twice the same parameter");
+        }
+        let header =
+            parameters.iter().find(|p| p["in"] == "header" && p["name"] == "Idempotency-Key");
+        if header.is_some() {
+            for key in [&b""[..], "ü".as_bytes(), "a".repeat(201).as_bytes()] {
+                let request = place.world.request(&operation.method, operation.real(&place));
+                let body = json!({"text": "x"});
+                let request = if operation.path == "/api/sessions" {
+                    request.json(&json!({}))
+                } else {
+                    request.json(&body)
+                };
+                let answer = request.header("idempotency-key", key).send().await;
+                assert_field(&answer, "Idempotency-Key", "an unusable key");
+            }
+        }
+    }
+    place.unchanged("bad parameters").await;
+}
+
+#[tokio::test]
+async fn values_that_would_do_harm_are_refused_by_name() {
+    let place = Place::new().await;
+    let project = place.world.project();
+    let outside = place.world.root();
+    std::os::unix::fs::symlink(&outside, project.join("way-out")).expect("a link");
+    let path = |p: &std::path::Path| p.to_string_lossy().into_owned();
+    for (body, field) in [
+        (json!({"name": "../x"}), "name"),
+        (json!({"name": "A"}), "name"),
+        (json!({"name": "a".repeat(64)}), "name"),
+        (json!({"name": ""}), "name"),
+        (json!({"name": "$(touch x)"}), "name"),
+        (json!({"workspace_path": "relative"}), "workspace_path"),
+        (json!({"workspace_path": path(&outside)}), "workspace_path"),
+        (json!({"workspace_path": format!("{}/../home", project.display())}), "workspace_path"),
+        (json!({"workspace_path": path(&project.join("way-out"))}), "workspace_path"),
+        (json!({"workspace_path": "/nowhere"}), "workspace_path"),
+        (json!({"workspace_path": "/etc/passwd"}), "workspace_path"),
+        (json!({"workspace_path": "a\u{0}b"}), "workspace_path"),
+        (json!({"initial_prompt": "a\u{1b}[201~b"}), "initial_prompt"),
+        (json!({"initial_prompt": "a\u{0}b"}), "initial_prompt"),
+        (json!({"initial_prompt": "/clear"}), "initial_prompt"),
+        (json!({"launch": {"env": {"A=B": "x"}}}), "launch"),
+        (json!({"launch": {"env": {"A": "x\u{0}y"}}}), "launch"),
+        (json!({"launch": {"env": {"CHORUS_HOOK_TOKEN": "x"}}}), "launch"),
+        (json!({"launch": {"extra_args": ["--settings", "{}"]}}), "launch"),
+        (json!({"launch": {"extra_args": ["a\u{0}b"]}}), "launch"),
+        (json!({"launch": {"permission_mode": "surprise"}}), "launch"),
+    ] {
+        let answer = place.world.post("/api/sessions", &body).await;
+        assert_field(&answer, field, &body.to_string());
+    }
+    let unknown = json!({"project_id": "00000000-0000-0000-0000-000000000000"});
+    assert_problem(
+        &place.world.post("/api/sessions", &unknown).await,
+        &[404],
+        "an unknown project",
+    );
+    let taken = json!({"name": "victim"});
+    assert_problem(&place.world.post("/api/sessions", &taken).await, &[409], "a taken name");
+    for (root, why) in [
+        ("relative", "relative"),
+        ("/nowhere", "missing"),
+        ("/etc/passwd", "a file"),
+        ("/a\u{0}b", "a NUL"),
+    ] {
+        let answer = place.world.post("/api/projects", &json!({"root": root})).await;
+        assert_field(&answer, "root", why);
+    }
+    for name in ["", " ", "a\nb", &"a".repeat(101)] {
+        let answer = place
+            .world
+            .patch(format!("/api/projects/{}", place.project), &json!({"name": name}))
+            .await;
+        assert_field(&answer, "name", name);
+    }
+    assert_problem(
+        &place.world.delete(format!("/api/projects/{}", place.project)).await,
+        &[409],
+        "a project in use",
+    );
+    let respond = format!("/api/permissions/{}/respond", place.request);
+    for (body, field) in [
+        (json!({"decision": "allow", "message": "x"}), "message"),
+        (json!({"decision": "allow", "interrupt": true}), "interrupt"),
+        (json!({"decision": "deny", "for_session": true}), "for_session"),
+        (json!({"decision": "deny", "message": "a".repeat(10_001)}), "message"),
+        (json!({"decision": "maybe"}), "decision"),
+    ] {
+        assert_field(&place.world.post(&*respond, &body).await, field, &body.to_string());
+    }
+    for text in ["", "\u{3}", "a\u{1b}[201~b", "a\u{0}"] {
+        let answer = place
+            .world
+            .post("/api/sessions/victim/send", &json!({"text": text, "queue": true}))
+            .await;
+        assert_field(&answer, "text", text);
+    }
+    place.unchanged("harmful values").await;
+}
+
+#[tokio::test]
+async fn requests_that_are_no_http_leave_the_server_well() {
+    let place = Place::new().await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(200_000));
+    let headers =
+        format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "a".repeat(2_000_000));
+    for bytes in [
+        &b"surprise\r\n\r\n"[..],
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /api/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"POST /api/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+        b"GET /api/sessions/\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        long.as_bytes(),
+        headers.as_bytes(),
+    ] {
+        for via in [Via::Tcp, Via::Unix] {
+            let answer = place.world.raw(via, bytes).await;
+            let text = String::from_utf8_lossy(&answer);
+            assert!(!text.starts_with("HTTP/1.1 2") && !text.starts_with("HTTP/1.1 5"), "{text}");
+        }
+    }
+    place.unchanged("garbage").await;
+}

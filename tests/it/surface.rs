@@ -1,0 +1,104 @@
+//! What Chorus shows of itself: the API's description and the command line's help, as snapshots.
+//!
+//! `INSTA_UPDATE=always cargo test --test it surface` writes them anew.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::harness::World;
+
+#[tokio::test]
+async fn the_api_describes_itself() {
+    let world = World::with_stand_in().await;
+    let doc = world.get("/api/openapi.json").await.expect(200).json();
+    insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false, sort_maps => true }, {
+        insta::assert_json_snapshot!("openapi", doc);
+    });
+    let paths = doc["paths"].as_object().expect("paths");
+    let mut ids = BTreeSet::new();
+    for (path, operations) in paths {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let here = format!("{method} {path}");
+            let id = operation["operationId"].as_str().expect("an id");
+            assert!(
+                !operation["summary"].as_str().unwrap_or_default().is_empty(),
+                "{here} says nothing"
+            );
+            ids.insert(id.to_owned());
+            let responses = operation["responses"].as_object().expect("responses");
+            assert!(responses.keys().any(|s| s.starts_with('2')), "{here} never goes well");
+            // Whatever takes a path parameter may not find it; whatever takes a body may refuse it.
+            if path.contains('{') {
+                assert!(responses.contains_key("404"), "{here} always finds what it is asked for");
+            }
+            if operation.get("requestBody").is_some() {
+                assert!(responses.contains_key("422"), "{here} takes any body");
+            }
+            let named: BTreeSet<&str> = path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+                .collect();
+            let told = operation["parameters"].as_array().into_iter().flatten();
+            let told: BTreeSet<&str> =
+                told.filter(|p| p["in"] == "path").filter_map(|p| p["name"].as_str()).collect();
+            assert_eq!(named, told, "{here}");
+        }
+    }
+    check_references(&doc, &doc);
+}
+
+/// Every `$ref` leads somewhere.
+fn check_references(doc: &Value, part: &Value) {
+    match part {
+        Value::Object(map) => {
+            if let Some(target) = map.get("$ref").and_then(Value::as_str) {
+                let pointer = target.strip_prefix('#').expect("a reference into the document");
+                assert!(doc.pointer(pointer).is_some(), "{target} leads nowhere");
+            }
+            map.values().for_each(|v| check_references(doc, v));
+        }
+        Value::Array(items) => items.iter().for_each(|v| check_references(doc, v)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_explains_itself() {
+    let world = World::build().stand_in().without_server().start().await;
+    let top = world.cli(&["--help"]).await.ok().stdout;
+    let mut all = top.clone();
+    let commands =
+        top.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let names: Vec<&str> = commands.filter_map(|l| l.split_whitespace().next()).collect();
+    for must in [
+        "run",
+        "new",
+        "ps",
+        "show",
+        "send",
+        "approve",
+        "deny",
+        "permissions",
+        "interrupt",
+        "restart",
+        "kill",
+        "attach",
+        "logs",
+        "events",
+        "open",
+        "serve",
+        "config",
+        "doctor",
+    ] {
+        assert!(names.contains(&must), "{must} is missing from\n{top}");
+    }
+    for name in names.into_iter().filter(|n| *n != "help") {
+        let help = world.cli(&[name, "--help"]).await.ok().stdout;
+        assert!(help.contains("--json"), "{name} has no --json");
+        all.push_str(&format!("\n\n===== chorus {name} =====\n\n{help}"));
+    }
+    insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("help", all);
+    });
+}
