@@ -119,6 +119,37 @@ pub fn subscribe(mut wire: Wire) -> Result<Wire> {
     Ok(wire)
 }
 
+/// The live stream, event by event.
+pub struct Stream {
+    wire: Wire,
+    seen: Vec<u8>,
+}
+
+impl Stream {
+    /// Opens it.
+    pub fn open(wire: Wire) -> Result<Self> {
+        Ok(Self { wire: subscribe(wire)?, seen: Vec::new() })
+    }
+
+    /// Waits for the next event: its kind and data.
+    pub fn next(&mut self) -> Result<(String, Value)> {
+        loop {
+            while let Some(end) = find(&self.seen, b"\n\n") {
+                let frame: Vec<u8> = self.seen.drain(..end + 2).collect();
+                let frame = String::from_utf8_lossy(&frame);
+                let field = |name: &str| frame.lines().find_map(|l| l.strip_prefix(name));
+                if let Some((kind, data)) = field("event: ").zip(field("data: ")) {
+                    return Ok((kind.to_owned(), serde_json::from_str(data)?));
+                }
+            }
+            let mut buf = [0; 16 * 1024];
+            let n = self.wire.read(&mut buf)?;
+            ensure!(n > 0, "the stream ended");
+            self.seen.extend_from_slice(&buf[..n]);
+        }
+    }
+}
+
 /// Where `needle` begins in `hay`.
 pub fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
     hay.windows(needle.len()).position(|w| w == needle)

@@ -88,7 +88,7 @@ mod tests {
     use crate::script::Script;
 
     fn fill(turn: &Value, repetition: Repetition) -> Turn {
-        let request = json!({"system": "Working directory: /work/space\n"}).to_string();
+        let request = json!({"system": "Working directory: /srv/space\n"}).to_string();
         let ask = Ask::parse(request.as_bytes()).unwrap();
         let script = Script::from_json(&json!([turn]).to_string()).unwrap();
         let placeholders = Placeholders { ask: &ask, prompt: "say $1 {{n}}", repetition };
@@ -105,11 +105,11 @@ mod tests {
         });
         let filled = fill(&turn, Repetition { number: 1, of: 1 });
         // What a placeholder brings in is not searched again.
-        assert_eq!(filled.text.as_deref(), Some("say $1 {{n}} in /work/space, {{other}}"));
+        assert_eq!(filled.text.as_deref(), Some("say $1 {{n}} in /srv/space, {{other}}"));
         assert_eq!(filled.tools[0].id.as_deref(), Some("t-1"));
         assert_eq!(
             Value::Object(filled.tools[0].input.clone()),
-            json!({"file_path": "/work/space/a", "list": ["plan.md", 3], "{{cwd}}": true})
+            json!({"file_path": "/srv/space/a", "list": ["plan.md", 3], "{{cwd}}": true})
         );
         assert_eq!(filled.usage["input_tokens"], 5);
     }

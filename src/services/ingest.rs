@@ -158,6 +158,7 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
         decided_at: None,
         updated_at: delivery.at,
     }));
+    load(app, session).await?;
     // The place is taken before the question is known: no decision can come too early.
     let place = app.held.wait_for(id);
     let decided = app
@@ -232,7 +233,6 @@ async fn identify(app: &App, delivery: &Delivery, told: &HookReport) -> Result<S
         if shown != app.hook_token(id) {
             return Err(Error::Unauthorised("this is not the session's hook token".into()));
         }
-        load(app, id).await?;
         return Ok(id);
     }
     let conversation = told.conversation.clone();
@@ -266,7 +266,22 @@ async fn load(app: &App, id: SessionId) -> Result<(), Error> {
 
 /// Takes in a report, durably.
 pub async fn observed(app: &App, report: Report) -> Result<(), Error> {
-    app.engine.run(move |live, unit| Ok(observe(live, unit, report)?)).await
+    // Nearly always the session is in memory: to ask first would cost a turn of the engine.
+    let try_observe = |report: Report| {
+        app.engine.run(move |live, unit| {
+            if live.session(report.session).is_none() {
+                return Ok(Some(report));
+            }
+            observe(live, unit, report)?;
+            Ok::<_, Error>(None)
+        })
+    };
+    let Some(report) = try_observe(report).await? else { return Ok(()) };
+    load(app, report.session).await?;
+    match try_observe(report).await? {
+        None => Ok(()),
+        Some(report) => Err(Error::no_session(&report.session.to_string())),
+    }
 }
 
 /// The digests of prompts by their utterances' keys: taken before secrets are removed.

@@ -1,18 +1,26 @@
 //! The append-only log of events.
 
-use super::{Db, Result, Tx, named, on};
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::bulk::Bulk;
+use super::{Db, Result, StoreError, Tx, named, on};
 use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::time::Timestamp;
 
-const APPEND: &str = "INSERT INTO events (at, kind, session_id, dedupe_key, data) \
-     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (dedupe_key) DO NOTHING RETURNING id";
+static APPEND: LazyLock<Bulk> = LazyLock::new(|| {
+    let head = "INSERT INTO events (at, kind, session_id, dedupe_key, data)";
+    Bulk::new(head, 5, "ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, dedupe_key")
+});
 const AFTER: &str = "SELECT id, at, kind, session_id, data FROM events WHERE id > $1 \
      ORDER BY id LIMIT $2";
 const LAST: &str = "SELECT COALESCE(MAX(id), 0) FROM events";
 const FIRST: &str = "SELECT COALESCE(MIN(id), 0) FROM events";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[APPEND, AFTER, LAST, FIRST];
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    APPEND.statements().chain([AFTER, LAST, FIRST])
+}
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -56,10 +64,30 @@ pub async fn first_id(db: &Db) -> Result<i64> {
     Ok(on!(read db, c => sqlx::query_scalar(FIRST).fetch_one(c).await?))
 }
 
-/// Appends an event. Returns its id, or `None` if one with its key is there already.
-pub(super) async fn append(tx: &mut Tx, e: &NewEvent) -> Result<Option<i64>> {
-    Ok(on!(write tx, c => sqlx::query_scalar(APPEND)
-        .bind(e.at.0).bind(e.kind.as_str()).bind(e.session_id.map(|s| s.to_string()))
-        .bind(&e.dedupe_key).bind(&e.data)
-        .fetch_optional(c).await?))
+/// Appends events in order. Those whose key is there already are left out.
+pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
+    let mut ids = Vec::with_capacity(new.len());
+    let mut keys = HashSet::new();
+    for (sql, events) in APPEND.parts(&new) {
+        let rows: Vec<(i64, Option<String>)> = on!(write tx, c => {
+            let mut query = sqlx::query_as(sql);
+            for e in events {
+                query = query.bind(e.at.0).bind(e.kind.as_str())
+                    .bind(e.session_id.map(|s| s.to_string()))
+                    .bind(&e.dedupe_key).bind(&e.data);
+            }
+            query.fetch_all(c).await?
+        });
+        let (new_ids, new_keys): (Vec<i64>, Vec<Option<String>>) = rows.into_iter().unzip();
+        ids.extend(new_ids);
+        keys.extend(new_keys.into_iter().flatten());
+    }
+    // Rows get their ids in the order they are given in; they may be told of in another.
+    ids.sort_unstable();
+    let is_new = |e: &NewEvent| e.dedupe_key.as_ref().is_none_or(|key| keys.take(key).is_some());
+    let new: Vec<NewEvent> = new.into_iter().filter(is_new).collect();
+    if ids.len() != new.len() {
+        return Err(StoreError::Corrupt { what: "events.id", value: ids.len().to_string() });
+    }
+    Ok(ids.into_iter().zip(new).map(|(id, event)| Event { id, event }).collect())
 }

@@ -1,7 +1,11 @@
 //! The command log.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 use sha2::{Digest, Sha256};
 
+use super::bulk::Bulk;
 use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
 use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
@@ -20,10 +24,10 @@ const LIST: &str = "SELECT id, session_id, conversation_id, tool_use_id, tool, i
 
 // A later source fills in what an earlier one did not know. A final status is never taken back,
 // and where nothing new is told, no row is returned.
-const UPSERT: &str = "INSERT INTO command_logs (session_id, conversation_id, tool_use_id, tool, \
-     input, result, result_bytes, result_sha256, status, duration_ms, agent_id, timestamp) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-     ON CONFLICT (session_id, tool_use_id) DO UPDATE SET \
+static UPSERT: LazyLock<Bulk> = LazyLock::new(|| Bulk::new(UPSERT_INTO, 12, UPSERT_DO));
+const UPSERT_INTO: &str = "INSERT INTO command_logs (session_id, conversation_id, tool_use_id, \
+     tool, input, result, result_bytes, result_sha256, status, duration_ms, agent_id, timestamp)";
+const UPSERT_DO: &str = "ON CONFLICT (session_id, tool_use_id) DO UPDATE SET \
      input = CASE WHEN command_logs.input = 'null' THEN excluded.input ELSE command_logs.input END, \
      result = COALESCE(command_logs.result, excluded.result), \
      result_bytes = COALESCE(command_logs.result_bytes, excluded.result_bytes), \
@@ -42,14 +46,16 @@ const UPSERT: &str = "INSERT INTO command_logs (session_id, conversation_id, too
      OR (command_logs.duration_ms IS NULL AND excluded.duration_ms IS NOT NULL) \
      OR (command_logs.input = 'null' AND excluded.input <> 'null') \
      OR excluded.timestamp < command_logs.timestamp \
-     RETURNING id";
+     RETURNING id, session_id, tool_use_id";
 const KEEP_OUTPUT: &str = "INSERT INTO command_outputs (session_id, tool_use_id, output, created_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, tool_use_id) DO NOTHING";
 const OUTPUT: &str =
     "SELECT output FROM command_outputs WHERE session_id = $1 AND tool_use_id = $2";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[LIST, UPSERT, KEEP_OUTPUT, OUTPUT];
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    UPSERT.statements().chain([LIST, KEEP_OUTPUT, OUTPUT])
+}
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -120,29 +126,73 @@ pub async fn output(db: &Db, session: SessionId, call: &ToolUseId) -> Result<Opt
         .bind(session.to_string()).bind(&call.0).fetch_optional(c).await?))
 }
 
-/// Writes what a source tells of a call. Returns the row's id if that was news.
-pub(super) async fn upsert(
-    tx: &mut Tx,
-    session: SessionId,
-    conversation: Option<&ConversationId>,
-    call: &ToolCall,
-) -> Result<Option<i64>> {
-    let cut = call.result.as_deref().filter(|r| r.len() > RESULT_LIMIT);
-    let kept = call.result.as_deref().map(|r| &r[..r.floor_char_boundary(RESULT_LIMIT)]);
-    let sha256 = cut.map(|r| hex(&Sha256::digest(r.as_bytes())));
-    let bytes = call.result.as_ref().map(|r| i64::try_from(r.len()).unwrap_or(i64::MAX));
-    let input = call.input.as_ref().map_or_else(|| "null".to_owned(), to_json);
-    let id: Option<i64> = on!(write tx, c => sqlx::query_scalar(UPSERT)
-        .bind(session.to_string()).bind(conversation.map(|c| c.0.as_str())).bind(&call.id.0)
-        .bind(&call.tool).bind(input).bind(kept).bind(bytes).bind(sha256)
-        .bind(call.status.as_str()).bind(call.duration_ms).bind(&call.agent_id).bind(call.at.0)
-        .fetch_optional(c).await?);
-    if let (Some(whole), Some(_)) = (cut, id) {
+/// What a source tells of a call.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub session: SessionId,
+    pub conversation: Option<ConversationId>,
+    pub call: Box<ToolCall>,
+}
+
+/// Writes what sources tell of calls, in order. Returns the row's id of each if that was news.
+pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<i64>>> {
+    let mut ids = Vec::with_capacity(told.len());
+    let mut left = told;
+    while !left.is_empty() {
+        let (now, later) = left.split_at(distinct(left));
+        for (sql, part) in UPSERT.parts(now) {
+            ids.extend(upsert_part(tx, sql, part).await?);
+        }
+        left = later;
+    }
+    for (told, _) in told.iter().zip(&ids).filter(|(_, id)| id.is_some()) {
+        keep_output(tx, told).await?;
+    }
+    Ok(ids)
+}
+
+/// How many calls there are before one comes again: a statement cannot change a row twice.
+fn distinct(told: &[Told]) -> usize {
+    let mut seen = HashSet::with_capacity(told.len());
+    told.iter().position(|t| !seen.insert((t.session, &t.call.id))).unwrap_or(told.len())
+}
+
+async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Vec<Option<i64>>> {
+    let rows: Vec<(i64, String, String)> = on!(write tx, c => {
+        let mut query = sqlx::query_as(sql);
+        for Told { session, conversation, call } in told {
+            let result = call.result.as_deref();
+            query = query
+                .bind(session.to_string()).bind(conversation.as_ref().map(|c| c.0.as_str()))
+                .bind(&call.id.0).bind(&call.tool)
+                .bind(call.input.as_ref().map_or_else(|| "null".to_owned(), to_json))
+                .bind(result.map(|r| &r[..r.floor_char_boundary(RESULT_LIMIT)]))
+                .bind(result.map(|r| i64::try_from(r.len()).unwrap_or(i64::MAX)))
+                .bind(cut(call).map(|r| hex(&Sha256::digest(r.as_bytes()))))
+                .bind(call.status.as_str()).bind(call.duration_ms).bind(&call.agent_id)
+                .bind(call.at.0);
+        }
+        query.fetch_all(c).await?
+    });
+    // The rows that were news, in whatever order.
+    let ids: HashMap<(String, String), i64> =
+        rows.into_iter().map(|(id, session, call)| ((session, call), id)).collect();
+    let key = |t: &Told| (t.session.to_string(), t.call.id.0.clone());
+    Ok(told.iter().map(|t| ids.get(&key(t)).copied()).collect())
+}
+
+/// The result, if it is too long for its row.
+fn cut(call: &ToolCall) -> Option<&str> {
+    call.result.as_deref().filter(|r| r.len() > RESULT_LIMIT)
+}
+
+async fn keep_output(tx: &mut Tx, Told { session, call, .. }: &Told) -> Result<()> {
+    if let Some(whole) = cut(call) {
         on!(write tx, c => sqlx::query(KEEP_OUTPUT)
             .bind(session.to_string()).bind(&call.id.0).bind(whole).bind(call.at.0)
             .execute(c).await?);
     }
-    Ok(id)
+    Ok(())
 }
 
 fn hex(bytes: &[u8]) -> String {

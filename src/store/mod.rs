@@ -4,6 +4,7 @@
 //! each of them. Reading functions take a [`Db`], writing ones a [`Tx`]; the [`on!`] macro runs
 //! the same body against whichever database it is.
 
+mod bulk;
 pub mod conversations;
 mod cursor;
 pub mod events;
@@ -54,7 +55,7 @@ pub enum Db {
 /// A writing transaction. Dropped without [`Tx::commit`], it leaves no trace.
 pub enum Tx {
     /// On SQLite.
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(sqlite::Writing),
 }
 
 /// Runs the same body against the reading pool of a [`Db`] or the connection of a [`Tx`].
@@ -70,7 +71,7 @@ macro_rules! on {
     (write $tx:expr, $c:ident => $body:expr) => {
         match $tx {
             $crate::store::Tx::Sqlite(tx) => {
-                let $c = &mut **tx;
+                let $c = &mut *tx.transaction;
                 $body
             }
         }
@@ -88,7 +89,7 @@ impl Db {
     /// here on.
     pub async fn begin(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite(pools) => Ok(Tx::Sqlite(pools.write.begin_with("BEGIN IMMEDIATE").await?)),
+            Self::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin().await?)),
         }
     }
 
@@ -110,7 +111,7 @@ impl Tx {
     /// Makes everything written durable, as far as the database is configured to.
     pub async fn commit(self) -> Result<()> {
         match self {
-            Self::Sqlite(tx) => Ok(tx.commit().await?),
+            Self::Sqlite(tx) => tx.commit().await,
         }
     }
 }
@@ -118,17 +119,15 @@ impl Tx {
 /// Every statement, for the test that prepares them all.
 #[cfg(test)]
 fn statements() -> Vec<&'static str> {
-    [
+    let fixed = [
         conversations::STATEMENTS,
-        events::STATEMENTS,
-        logs::STATEMENTS,
         messages::STATEMENTS,
         permissions::STATEMENTS,
         projects::STATEMENTS,
         sessions::STATEMENTS,
         usage::STATEMENTS,
-    ]
-    .concat()
+    ];
+    fixed.concat().into_iter().chain(events::statements()).chain(logs::statements()).collect()
 }
 
 /// Reads an enumeration's name from a column.

@@ -1,12 +1,17 @@
 //! SQLite: one writing connection, a few reading ones, WAL.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::Result;
 
@@ -23,11 +28,16 @@ pub enum Synchronous {
     Full,
 }
 
+/// Commits between two checkpoints. Each leaves some ten pages in the log.
+const CHECKPOINT_EVERY: u32 = 50;
+
 /// The connections to one file.
 #[derive(Clone, Debug)]
 pub struct Pools {
     pub(super) read: SqlitePool,
     pub(super) write: SqlitePool,
+    committed: Arc<Committed>,
+    checkpoints: AbortHandle,
 }
 
 impl Pools {
@@ -45,25 +55,76 @@ impl Pools {
             // 2 MiB of pages a connection: the hot pages fit, and memory stays flat.
             .pragma("cache_size", "-2048")
             .pragma("journal_size_limit", "67108864")
-            .statement_cache_capacity(64);
+            // What a statement may have to take back is not worth a file.
+            .pragma("temp_store", "MEMORY")
+            .statement_cache_capacity(64)
+            .disable_statement_logging();
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .connect_with(options.clone())
+            // Only in want of the other connection's checkpoints, which nobody has to wait for.
+            .connect_with(options.clone().pragma("wal_autocheckpoint", "16000"))
             .await?;
         MIGRATIONS.run(&write).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .test_before_acquire(false)
-            .connect_lazy_with(options.read_only(true).create_if_missing(false));
-        Ok(Self { read, write })
+            .connect_lazy_with(options.clone().read_only(true).create_if_missing(false));
+        let own = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let committed = Arc::<Committed>::default();
+        let checkpoints = tokio::spawn(checkpoints(own, committed.clone())).abort_handle();
+        Ok(Self { read, write, committed, checkpoints })
+    }
+
+    /// Begins to write: takes the lock at once, as it is needed anyway.
+    pub(super) async fn begin(&self) -> Result<Writing> {
+        let transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Writing { transaction, committed: self.committed.clone() })
     }
 
     pub(super) async fn close(&self) {
+        self.checkpoints.abort();
         self.read.close().await;
         self.write.close().await;
+    }
+}
+
+/// Counts commits.
+#[derive(Debug, Default)]
+struct Committed {
+    count: AtomicU32,
+    enough: Notify,
+}
+
+/// A writing transaction.
+pub struct Writing {
+    pub(super) transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+    committed: Arc<Committed>,
+}
+
+impl Writing {
+    pub(super) async fn commit(self) -> Result<()> {
+        self.transaction.commit().await?;
+        let count = self.committed.count.fetch_add(1, Ordering::Relaxed);
+        if count.is_multiple_of(CHECKPOINT_EVERY) {
+            self.committed.enough.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Carries what was committed from the log into the database, again and again.
+///
+/// SQLite would have the commit do it that fills the log, and whoever waits for that one would wait
+/// for the disk. Another connection can do it while commits go on.
+async fn checkpoints(pool: SqlitePool, committed: Arc<Committed>) {
+    loop {
+        committed.enough.notified().await;
+        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&pool).await {
+            tracing::debug!(error = %e, "no checkpoint was made; the next one does it all");
+        }
     }
 }

@@ -156,23 +156,41 @@ pub enum Write {
     Event(NewEvent),
 }
 
+/// What writing has made so far.
+#[derive(Default)]
+struct Made {
+    /// The events in order. Without a value it is that of the next call: it needs the row's id.
+    events: Vec<Option<NewEvent>>,
+    /// Calls to write: together, as most of what is written is calls.
+    calls: Vec<logs::Told>,
+}
+
+impl Made {
+    fn event(&mut self, event: NewEvent) {
+        self.events.push(Some(event));
+    }
+}
+
 impl Tx {
     /// Writes all of it, and tells which events it made, in order.
     pub async fn apply(&mut self, writes: Vec<Write>) -> Result<Vec<Event>> {
-        let mut new = Vec::new();
+        let mut made = Made::default();
         for write in writes {
-            self.write(write, &mut new).await?;
+            self.write(write, &mut made).await?;
         }
-        let mut appended = Vec::with_capacity(new.len());
-        for event in new {
-            if let Some(id) = events::append(self, &event).await? {
-                appended.push(Event { id, event });
-            }
-        }
-        Ok(appended)
+        // Calls refer to sessions, and nothing refers to calls: they can come last.
+        let ids = logs::upsert(self, &made.calls).await?;
+        let mut of_calls = made
+            .calls
+            .iter()
+            .zip(ids)
+            .map(|(told, id)| id.map(|id| event::tool_use(told.session, id, &told.call)));
+        let events = made.events.into_iter();
+        let new = events.filter_map(|e| e.or_else(|| of_calls.next().flatten())).collect();
+        events::append(self, new).await
     }
 
-    async fn write(&mut self, write: Write, new: &mut Vec<NewEvent>) -> Result<()> {
+    async fn write(&mut self, write: Write, made: &mut Made) -> Result<()> {
         match write {
             Write::AddProject(p) => projects::insert(self, &p).await,
             Write::SaveProject(p) => projects::update(self, &p).await,
@@ -192,9 +210,8 @@ impl Tx {
                 conversations::read_to(self, &id, offset, &file).await
             }
             Write::Tool { session, conversation, call } => {
-                if let Some(id) = logs::upsert(self, session, conversation.as_ref(), &call).await? {
-                    new.push(event::tool_use(session, id, &call));
-                }
+                made.calls.push(logs::Told { session, conversation, call });
+                made.events.push(None);
                 Ok(())
             }
             Write::Say { session, conversation, source, utterance, prompt } => {
@@ -205,7 +222,7 @@ impl Tx {
                 }
                 let id = MessageId::new();
                 if messages::say(self, id, session, &conversation, source, &utterance).await? {
-                    new.push(event::said(session, id, source, &utterance));
+                    made.event(event::said(session, id, source, &utterance));
                 }
                 Ok(())
             }
@@ -213,7 +230,7 @@ impl Tx {
                 usage::add(self, session, &conversation, &message_id, &model, &usage).await
             }
             Write::AddMessage { message, idempotency_key } => {
-                new.push(event::message(&message.message));
+                made.event(event::message(&message.message));
                 messages::insert(self, &message, idempotency_key.as_deref()).await
             }
             Write::Deliver { message, status, error } => {
@@ -228,7 +245,7 @@ impl Tx {
                 permissions::add_rule(self, session, &rule, at).await
             }
             Write::Event(e) => {
-                new.push(e);
+                made.event(e);
                 Ok(())
             }
         }

@@ -220,6 +220,7 @@ async fn settles(
         known_after.as_millis(),
         bound.as_millis()
     );
+    let bound = bound.mul_f64(crate::harness::busyness());
     assert!(known_after <= bound, "{name} was known after {known_after:?}, not within {bound:?}");
     assert!(after.sources.contains(&source), "{name}: {evidence}");
     view

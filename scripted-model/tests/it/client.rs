@@ -111,7 +111,7 @@ pub fn conversation(prompt: &str, answers: usize, stream: bool) -> Value {
     }
     json!({
         "model": "test-model", "max_tokens": 1000, "stream": stream, "messages": messages,
-        "system": [{"type": "text", "text": "Primary working directory: /work/space\n"}],
+        "system": [{"type": "text", "text": "Primary working directory: /srv/space\n"}],
         "tools": [{"name": "Bash"}],
     })
 }

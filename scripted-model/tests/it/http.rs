@@ -32,7 +32,7 @@ async fn a_conversation_is_streamed_turn_by_turn_and_recorded() {
     assert!(first.header("request-id").unwrap().starts_with("req_"));
     assert!(first.complete);
     assert_eq!(first.streamed_text(), "I will write a file.");
-    assert!(first.body.contains("/work/space/notes.txt"));
+    assert!(first.body.contains("/srv/space/notes.txt"));
     let last = first.events().pop().unwrap();
     assert_eq!(last["type"], "message_stop");
 

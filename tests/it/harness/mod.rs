@@ -67,7 +67,16 @@ pub async fn wait_for<F: Fact>(what: &str, fact: impl AsyncFnMut() -> F) -> F::K
     wait_longer(PATIENCE, what, fact).await
 }
 
-/// Waits until a fact is true, for up to `limit`.
+/// How many programs want each processor: the bounds are for a machine that keeps up, and on one
+/// that does not everything, Claude Code and tmux too, takes that much longer. At least 1.
+pub fn busyness() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|l| l.parse().ok()).unwrap_or(1.0);
+    let processors = std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64);
+    (load / processors).max(1.0)
+}
+
+/// Waits until a fact is true, for up to `limit` on a machine that keeps up.
 pub async fn wait_longer<F: Fact>(
     limit: Duration,
     what: &str,
@@ -77,7 +86,7 @@ pub async fn wait_longer<F: Fact>(
     loop {
         match fact().await.known() {
             Ok(known) => return known,
-            Err(seen) if began.elapsed() > limit => {
+            Err(seen) if began.elapsed() > limit.mul_f64(busyness()) => {
                 panic!("waited {limit:?} in vain until {what}: {seen}")
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,

@@ -1,0 +1,71 @@
+//! Statements for several rows at once.
+//!
+//! What a statement costs is mostly the way to the database and back (on SQLite: to the
+//! connection's thread), so a group's rows of one table go together. A statement has a fixed number
+//! of rows, so that it stays prepared: each is there in some sizes, and rows are split to fit.
+
+/// How many rows a statement takes, the largest first. Beyond the largest little is gained, and
+/// binding takes SQLite a time that grows with the square.
+const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
+
+/// An `INSERT` in all its sizes.
+pub(super) struct Bulk {
+    sized: [String; SIZES.len()],
+}
+
+impl Bulk {
+    /// Makes one of what is before the rows, the number of columns, and what is after the rows.
+    pub(super) fn new(head: &str, columns: usize, tail: &str) -> Self {
+        let row = |r: usize| {
+            let parameters = (r * columns + 1..=(r + 1) * columns).map(|n| format!("${n}"));
+            format!("({})", parameters.collect::<Vec<_>>().join(", "))
+        };
+        let sized = SIZES.map(|rows| {
+            let rows = (0..rows).map(row).collect::<Vec<_>>().join(", ");
+            format!("{head} VALUES {rows} {tail}")
+        });
+        Self { sized }
+    }
+
+    /// Splits rows into parts, in order, each with the statement that takes it.
+    pub(super) fn parts<'r, T>(
+        &'static self,
+        mut rows: &'r [T],
+    ) -> impl Iterator<Item = (&'static str, &'r [T])> {
+        std::iter::from_fn(move || {
+            let fits = SIZES.iter().position(|size| *size <= rows.len())?;
+            let (part, rest) = rows.split_at(SIZES[fits]);
+            rows = rest;
+            Some((self.sized[fits].as_str(), part))
+        })
+    }
+
+    /// Every size, for the test that prepares them all.
+    #[cfg(test)]
+    pub(super) fn statements(&'static self) -> impl Iterator<Item = &'static str> {
+        self.sized.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::Bulk;
+
+    static BULK: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("INSERT INTO t (a, b)", 2, "X"));
+
+    #[test]
+    fn rows_are_split_in_order() {
+        let rows: Vec<u32> = (0..39).collect();
+        let parts: Vec<_> = BULK.parts(&rows).collect();
+        let sizes: Vec<usize> = parts.iter().map(|(_, part)| part.len()).collect();
+        assert_eq!(sizes, [16, 16, 4, 2, 1]);
+        assert_eq!(
+            parts.iter().flat_map(|(_, part)| part.iter().copied()).collect::<Vec<_>>(),
+            rows
+        );
+        assert_eq!(parts[3].0, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) X");
+        assert_eq!(BULK.parts(&rows[..0]).count(), 0);
+    }
+}
