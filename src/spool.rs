@@ -35,6 +35,11 @@ impl Meta {
         format!("{:015}-{}.hook", self.at.0.max(0), self.stamp)
     }
 
+    /// The name while it is being written: the server takes no file of this kind.
+    pub fn part_name(&self) -> String {
+        format!("{}.part", self.file_name())
+    }
+
     /// The file's content.
     pub fn encode(&self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self).unwrap_or_default();

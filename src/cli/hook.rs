@@ -141,12 +141,11 @@ impl Delivery {
         if fs::read_dir(dir)?.take(spool::LIMIT + 1).count() > spool::LIMIT {
             return Ok(());
         }
-        let name = self.meta.file_name();
-        let part = dir.join(format!(".{name}"));
+        let part = dir.join(self.meta.part_name());
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         file.write_all(&self.meta.encode(&self.payload))?;
-        fs::rename(part, dir.join(name))
+        fs::rename(part, dir.join(self.meta.file_name()))
     }
 }
 

@@ -99,6 +99,47 @@ async fn what_happens_while_the_server_is_away_waits_in_the_spool_and_arrives_in
 }
 
 #[tokio::test]
+async fn a_spooled_hook_is_taken_when_it_is_whole_and_not_before() {
+    let world = World::with_stand_in().await;
+    let agent = world.begin("slow").await;
+    let spool = world.data().join("spool");
+    let write =
+        |name: String, content: &[u8]| fs::write(spool.join(name), content).expect("a file");
+    let delivery = |id: &str| {
+        let meta = chorus::spool::Meta {
+            stamp: chorus::domain::ids::Stamp::new(),
+            at: chorus::clock::now(),
+            session: agent.session.clone(),
+            token: agent.env["CHORUS_HOOK_TOKEN"].clone(),
+            generation: Some(1),
+            event: "PostToolUse".into(),
+        };
+        let payload = agent.payload("PostToolUse", &Agent::called(id, "ls")).to_string();
+        let content = meta.encode(payload.as_bytes());
+        (meta, content)
+    };
+    let (slow, content) = delivery("toolu_slow");
+    write(slow.part_name(), &content[..content.len() / 2]);
+    // Another one that comes meanwhile is taken at once: the server has looked at the folder.
+    let (quick, whole) = delivery("toolu_quick");
+    write(quick.part_name(), &whole);
+    fs::rename(spool.join(quick.part_name()), spool.join(quick.file_name())).expect("a file");
+    let taken = async |n: usize| {
+        world
+            .wait_for("the hook is taken", async || {
+                let calls = calls(&world, "slow").await;
+                (calls.len() == n).then_some(calls)
+            })
+            .await
+    };
+    assert_eq!(taken(1).await[0]["tool_use_id"], "toolu_quick");
+    write(slow.part_name(), &content);
+    fs::rename(spool.join(slow.part_name()), spool.join(slow.file_name()))
+        .expect("it is still there");
+    taken(2).await;
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_keeps_claude_waiting_for_a_moment_only() {
     let world = World::with_stand_in().await;
     let agent = world.begin("hang").await;

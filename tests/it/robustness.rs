@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Answer, Via, World, is_problem};
+use crate::harness::{Agent, Answer, Request, Via, World, is_problem};
 
 /// One operation of the API.
 struct Operation {
@@ -70,6 +70,13 @@ impl Place {
         let held = world.begin_hook(&agent, "PermissionRequest", &own).await;
         let request =
             world.wait_for_request("victim").await["id"].as_str().expect("an id").to_owned();
+        // So that the session is beyond doubt, however long this takes.
+        world.write_state(&agent, "waiting");
+        world
+            .wait_for("the state file is believed", async || {
+                world.session("victim").await["evidence"]["source"] == "state_file"
+            })
+            .await;
         let doc = world.get("/api/openapi.json").await.expect(200).json();
         let mut operations = Vec::new();
         for (path, methods) in doc["paths"].as_object().expect("paths") {
@@ -84,14 +91,22 @@ impl Place {
         Self { world, doc, operations, project, request, before, _held: held }
     }
 
+    /// A request by the socket: finding out who is behind a port takes a look at every process.
+    fn request(&self, method: &str, path: impl Into<String>) -> Request<'_> {
+        self.world.request(method, path).via(Via::Unix)
+    }
+
     async fn send(&self, operation: &Operation, path: &str, body: &[u8]) -> Answer {
-        let request = self.world.request(&operation.method, path);
+        let request = self.request(&operation.method, path);
         request.header("content-type", "application/json").body(body.to_vec()).send().await
     }
 
     /// Nothing has changed, and the server is well.
     async fn unchanged(&self, after: &str) {
-        assert_eq!(everything(&self.world).await, self.before, "changed by {after}");
+        let now = everything(&self.world).await;
+        for (what, before) in self.before.as_object().expect("an object") {
+            assert_eq!(&now[what], before, "{what}: changed by {after}");
+        }
     }
 }
 
@@ -259,7 +274,7 @@ async fn bodies_of_many_megabytes_are_refused() {
     for operation in place.operations.iter().filter(|o| o.takes_body()) {
         let path = operation.real(&place);
         for via in [Via::Tcp, Via::Unix] {
-            let request = place.world.request(&operation.method, &path).via(via);
+            let request = place.request(&operation.method, &path).via(via);
             let request = request.header("content-type", "application/json").body(large.clone());
             // Hooks carry whole tool results; this one is just no hook's payload.
             let expected: &[u16] = if operation.is_hook() { &[422] } else { &[413] };
@@ -268,7 +283,7 @@ async fn bodies_of_many_megabytes_are_refused() {
     }
     let hook = "/api/hooks/Stop";
     let huge = "a".repeat(33 * 1024 * 1024);
-    let answer = place.world.request("POST", hook).body(huge).send().await;
+    let answer = place.request("POST", hook).body(huge).send().await;
     assert_problem(&answer, &[413], "33 MB");
     place.unchanged("large bodies").await;
 }
@@ -286,7 +301,7 @@ async fn other_methods_and_content_types_are_refused() {
             .collect();
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
             if !known.contains(&method) {
-                let answer = place.world.request(method, &path).json(&json!({})).send().await;
+                let answer = place.request(method, &path).json(&json!({})).send().await;
                 assert_problem(&answer, &[405], method);
                 let allowed = answer.header("allow");
                 assert!(known.iter().all(|m| allowed.contains(m)), "{path}: allow {allowed:?}");
@@ -300,12 +315,11 @@ async fn other_methods_and_content_types_are_refused() {
                 "multipart/form-data; boundary=x",
                 "json",
             ] {
-                let request =
-                    place.world.request(&operation.method, &path).body("{\"confirm\": true}");
+                let request = place.request(&operation.method, &path).body("{\"confirm\": true}");
                 let answer = request.header("content-type", kind).send().await;
                 assert_problem(&answer, &[415], kind);
             }
-            let answer = place.world.request(&operation.method, &path).body("{}").send().await;
+            let answer = place.request(&operation.method, &path).body("{}").send().await;
             assert_problem(&answer, &[415], "no content type");
         }
     }
@@ -346,15 +360,18 @@ async fn hostile_names_find_nothing() {
         for name in names {
             let body = json!({"confirm": true, "decision": "allow", "name": "x", "text": "x", "metadata": {}});
             let path = operation.filled(name);
-            let answer = place.world.request(&operation.method, &path).json(&body).send().await;
+            let answer = place.request(&operation.method, &path).json(&body).send().await;
             // The body may be to blame first; a path with bytes that are no text is a bad request.
             assert_problem(&answer, &[404, 422], name);
         }
     }
     // A hook's event may have any name, but it belongs to no session.
     for name in names {
-        let answer =
-            place.world.post(format!("/api/hooks/{name}"), &json!({"session_id": "x"})).await;
+        let answer = place
+            .request("POST", format!("/api/hooks/{name}"))
+            .json(&json!({"session_id": "x"}))
+            .send()
+            .await;
         assert_problem(&answer, &[404, 422], name);
     }
     place.unchanged("hostile names").await;
@@ -387,18 +404,18 @@ async fn parameters_that_cannot_be_are_named() {
             }
             for value in values {
                 let path = format!("{}?{name}={value}", operation.real(&place));
-                let answer = place.world.request(&operation.method, &path).send().await;
+                let answer = place.request(&operation.method, &path).send().await;
                 assert_field(&answer, name, &value);
             }
             let path = format!("{0}?{name}=1&{name}=2", operation.real(&place));
-            let answer = place.world.request(&operation.method, &path).send().await;
+            let answer = place.request(&operation.method, &path).send().await;
             assert_problem(&answer, &[404, 422], "twice the same parameter");
         }
         let header =
             parameters.iter().find(|p| p["in"] == "header" && p["name"] == "Idempotency-Key");
         if header.is_some() {
             for key in [&b""[..], "ü".as_bytes(), "a".repeat(201).as_bytes()] {
-                let request = place.world.request(&operation.method, operation.real(&place));
+                let request = place.request(&operation.method, operation.real(&place));
                 let body = json!({"text": "x"});
                 let request = if operation.path == "/api/sessions" {
                     request.json(&json!({}))
@@ -443,24 +460,29 @@ async fn values_that_would_do_harm_are_refused_by_name() {
         (json!({"launch": {"extra_args": ["a\u{0}b"]}}), "launch"),
         (json!({"launch": {"permission_mode": "surprise"}}), "launch"),
     ] {
-        let answer = place.world.post("/api/sessions", &body).await;
+        let answer = place.request("POST", "/api/sessions").json(&body).send().await;
         assert_field(&answer, field, &body.to_string());
     }
     let unknown = json!({"project_id": "00000000-0000-0000-0000-000000000000"});
     assert_problem(
-        &place.world.post("/api/sessions", &unknown).await,
+        &place.request("POST", "/api/sessions").json(&unknown).send().await,
         &[404],
         "an unknown project",
     );
     let taken = json!({"name": "victim"});
-    assert_problem(&place.world.post("/api/sessions", &taken).await, &[409], "a taken name");
+    assert_problem(
+        &place.request("POST", "/api/sessions").json(&taken).send().await,
+        &[409],
+        "a taken name",
+    );
     for (root, why) in [
         ("relative", "relative"),
         ("/nowhere", "missing"),
         ("/etc/passwd", "a file"),
         ("/a\u{0}b", "a NUL"),
     ] {
-        let answer = place.world.post("/api/projects", &json!({"root": root})).await;
+        let answer =
+            place.request("POST", "/api/projects").json(&json!({"root": root})).send().await;
         assert_field(&answer, "root", why);
     }
     for name in ["", " ", "a\nb", &"a".repeat(101)] {
@@ -483,12 +505,17 @@ async fn values_that_would_do_harm_are_refused_by_name() {
         (json!({"decision": "deny", "message": "a".repeat(10_001)}), "message"),
         (json!({"decision": "maybe"}), "decision"),
     ] {
-        assert_field(&place.world.post(&*respond, &body).await, field, &body.to_string());
+        assert_field(
+            &place.request("POST", &*respond).json(&body).send().await,
+            field,
+            &body.to_string(),
+        );
     }
     for text in ["", "\u{3}", "a\u{1b}[201~b", "a\u{0}"] {
         let answer = place
-            .world
-            .post("/api/sessions/victim/send", &json!({"text": text, "queue": true}))
+            .request("POST", "/api/sessions/victim/send")
+            .json(&json!({"text": text, "queue": true}))
+            .send()
             .await;
         assert_field(&answer, "text", text);
     }

@@ -49,7 +49,7 @@ pub enum Change {
     },
     /// Claude's activity, or what is known about it, moved.
     Activity {
-        /// From; equal to `new` if only the detail moved.
+        /// From; equal to `new` if only the detail moved, or the doubt.
         old: ClaudeStatus,
         /// To.
         new: ClaudeStatus,
@@ -98,7 +98,7 @@ pub fn is_current(state: &SessionState, o: &Observation) -> bool {
 /// Moves `state` by one observation made known at `now`, and tells what follows.
 pub fn reduce(state: &mut SessionState, o: &Observation, now: Timestamp) -> Vec<Change> {
     let mut step = Step {
-        old: (state.status, state.claude_status, state.detail.clone()),
+        old: (state.status, state.claude_status, state.detail.clone(), state.unsure),
         state,
         changes: Vec::new(),
     };
@@ -110,7 +110,7 @@ pub fn reduce(state: &mut SessionState, o: &Observation, now: Timestamp) -> Vec<
 
 struct Step<'a> {
     state: &'a mut SessionState,
-    old: (Status, ClaudeStatus, Detail),
+    old: (Status, ClaudeStatus, Detail, bool),
     changes: Vec<Change>,
 }
 
@@ -376,12 +376,13 @@ impl Step<'_> {
     }
 
     fn finish(mut self) -> Vec<Change> {
-        let (status, activity, detail) = &self.old;
+        let (status, activity, detail, unsure) = &self.old;
         if *status != self.state.status {
             self.changes.push(Change::Status { old: *status, new: self.state.status });
         }
-        if *activity != self.state.claude_status || *detail != self.state.detail {
-            self.changes.push(Change::Activity { old: *activity, new: self.state.claude_status });
+        let s = &*self.state;
+        if *activity != s.claude_status || *detail != s.detail || *unsure != s.unsure {
+            self.changes.push(Change::Activity { old: *activity, new: s.claude_status });
         }
         self.changes
     }

@@ -18,7 +18,7 @@ mod world;
 
 pub use agent::{Agent, Held};
 pub use events::Events;
-pub use http::{Answer, Via, connect, connect_unix, is_problem};
+pub use http::{Answer, Request, Via, connect, connect_unix, is_problem};
 pub use processes::{Output, signal};
 pub use world::{Builder, World};
 
