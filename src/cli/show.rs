@@ -179,10 +179,12 @@ pub fn story(said: &[Message], tools: &[CommandLog], as_json: bool) -> Result<()
     let mut lines: Vec<(Timestamp, String)> = said
         .iter()
         .map(|m| {
-            let who = match m.direction {
-                Direction::User => "you",
-                Direction::Assistant => "claude",
-                Direction::System => "system",
+            let who = match (m.direction, &m.agent_id) {
+                (Direction::User, None) => "you",
+                (Direction::User, Some(_)) => "claude to its sub-agent",
+                (Direction::Assistant, None) => "claude",
+                (Direction::Assistant, Some(_)) => "sub-agent",
+                (Direction::System, _) => "system",
             };
             let fate = match m.delivery_status {
                 None | Some(Delivery::Delivered) => String::new(),
