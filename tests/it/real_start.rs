@@ -57,13 +57,15 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     world.post("/api/sessions/a/send", &second).await.expect(202);
     blocked(&world, "a", "this folder is trusted").await;
 
-    // The first row, "No, exit", is the chosen one.
-    keys(&world, "a", &["Down"]).await;
-    world
-        .wait_for("the other row is chosen", async || {
-            world.pane_text("a").await.contains("❯ Yes, I trust")
-        })
-        .await;
+    // In 2.1.329 the first row, "No, exit", is the chosen one; before, it was the other.
+    let trusting = async || {
+        let text = world.pane_text("a").await;
+        text.contains("❯ Yes, I trust") || text.contains("❯ 1. Yes, I trust")
+    };
+    if !trusting().await {
+        keys(&world, "a", &["Down"]).await;
+    }
+    world.wait_for("the row that trusts is chosen", trusting).await;
     keys(&world, "a", &["Enter"]).await;
     wait_longer(Duration::from_secs(25), "both prompts have reached the model", async || {
         let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
