@@ -15,7 +15,7 @@ use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message};
 use crate::domain::time::Timestamp;
 
-/// Prints a line; that nobody reads any more (`| head`) is no error.
+/// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
 macro_rules! say {
     ($($arg:tt)*) => {
         writeln!(std::io::stdout(), $($arg)*)?
@@ -127,7 +127,15 @@ pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
         say!("  restarts    {}", s.restarts);
     }
     if let Some(output) = &detail.last_output {
-        say!("\n{}", safe(output));
+        let lines: Vec<String> = output.lines().map(|line| safe(line.trim_end())).collect();
+        let blank = |lines: &[String]| lines.iter().all(String::is_empty);
+        say!("");
+        // Of several empty lines one: a dead terminal is mostly empty.
+        for (i, line) in lines.iter().enumerate() {
+            if !(line.is_empty() && blank(&lines[i.saturating_sub(1)..=i])) {
+                say!("{line}");
+            }
+        }
     }
     Ok(())
 }

@@ -82,6 +82,26 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
 }
 
 #[tokio::test]
+async fn the_command_line_says_what_holds_up_or_fails_a_start() {
+    let held_up = world(World::build(), |c| c["projects"] = json!({})).await;
+    let ran = held_up.cli(&["run", "--name", "a", "hello"]).await.ok().stdout;
+    assert!(ran.contains("a is held up: ") && ran.contains("→ "), "{ran}");
+
+    let failing = World::build().stand_in().start().await;
+    let program = &failing.env()["CHORUS_CLAUDE"];
+    fs::write(program, "#!/bin/sh\ncase $1 in --version) echo 2.1.329;; *) exit 7;; esac\n")
+        .expect("a program that ends at once");
+    let ran = failing.cli(&["run", "--name", "b", "hello"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("b failed: ") && ran.stdout.contains("exit status 7"), "{ran:?}");
+    let listed = failing.cli(&["ps"]).await.ok().stdout;
+    assert!(listed.contains("exit status 7"), "a failure is news: {listed}");
+    failing.cli(&["kill", "b"]).await.ok();
+    let listed = failing.cli(&["ps"]).await.ok().stdout;
+    assert!(!listed.contains("exit status 7"), "{listed}");
+}
+
+#[tokio::test]
 async fn the_first_start_questions_block_the_start() {
     let world = world(World::build(), |c| *c = json!({})).await;
     world.create("a", &json!({})).await;
