@@ -52,6 +52,11 @@ pub struct Config {
     pub login_shell: bool,
     /// Starts of Claude at the same time.
     pub starts_at_once: usize,
+    /// Seconds after which a busy Claude that nothing is heard of is shown as quiet.
+    pub quiet_after: f64,
+    /// Seconds to wait for a usage limit whose end Claude Code does not tell; each time in a row
+    /// twice as long, up to an hour. 0 waits for none of these.
+    pub limit_retry: f64,
 }
 
 /// Who may use the API.
@@ -86,6 +91,8 @@ impl Default for Config {
             log: "info".into(),
             login_shell: true,
             starts_at_once: 2,
+            quiet_after: 600.0,
+            limit_retry: 900.0,
         }
     }
 }
@@ -346,6 +353,12 @@ impl Loader {
             config.poll_interval >= 0.1 && config.poll_interval <= 3600.0,
             "expected 0.1 to 3600 seconds",
         )?;
+        for (key, seconds, least) in
+            [("quiet_after", config.quiet_after, 1.0), ("limit_retry", config.limit_retry, 0.0)]
+        {
+            let expected = format!("expected {least} to 86400 seconds");
+            check(key, seconds >= least && seconds <= 86_400.0, &expected)?;
+        }
         check("starts_at_once", config.starts_at_once >= 1, "expected 1 or more")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let prefix = &config.session_prefix;

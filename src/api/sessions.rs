@@ -1,5 +1,6 @@
 //! `/api/sessions`.
 
+pub mod life;
 mod types;
 
 use std::sync::Arc;
@@ -20,12 +21,12 @@ use crate::domain::permission::{Decision, PermissionRequest, Verdict};
 use crate::domain::record::{CommandLog, Message, ToolStatus};
 use crate::domain::session::{ClaudeStatus, Session, Status};
 pub use types::{
-    Attach, Confirm, NewMessage, NewSession, Output, Restart, SessionDetail, SessionPatch,
-    SessionView,
+    Attach, Confirm, ConversationView, Fork, NewMessage, NewSession, Output, Restart,
+    SessionDetail, SessionPatch, SessionView, Wanted,
 };
 
-use crate::services::{App, couriers, permissions, sessions};
-use crate::store::{logs, messages, usage};
+use crate::services::{self, App, couriers, permissions, sessions};
+use crate::store::{conversations, logs, messages, usage};
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -96,6 +97,7 @@ pub async fn create(
         workspace: new.workspace_path,
         launch: new.launch,
         metadata: new.metadata,
+        fork_of: None,
         idempotency_key: idempotency_key(&headers)?,
     };
     let session = sessions::create(&app, new).await?;
@@ -118,29 +120,35 @@ pub async fn get(
     Ok(Json(SessionDetail { session: view(&app, session).await?, last_output, usage }))
 }
 
-/// Changes what is kept with a session.
+/// Changes what is kept with a session, or pauses, resumes or ends it by its `status`.
 #[utoipa::path(patch, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     request_body = SessionPatch,
     responses((status = 200, body = SessionView), (status = 404, body = Problem),
+        (status = 409, description = "It cannot change like that now", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn update(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Body(patch): Body<SessionPatch>,
 ) -> Result<Json<SessionView>, Problem> {
-    let session = sessions::set_metadata(&app, &name, patch.metadata).await?;
+    // By its id from here on: an ended session's name may be another's.
+    let mut session = sessions::find(&app, &name).await?;
+    let id = session.id.to_string();
+    if let Some(metadata) = patch.metadata {
+        session = sessions::set_metadata(&app, &id, metadata).await?;
+    }
+    match patch.status {
+        Some(Wanted::Paused) => session = services::life::pause(&app, &id).await?,
+        Some(Wanted::Active) if session.state.claude_status == ClaudeStatus::Stopped => {
+            session = services::life::resume(&app, &id).await?;
+        }
+        Some(Wanted::Completed) => {
+            services::life::end(&app, &id).await?;
+            session = sessions::by_id(&app, session.id).await?;
+        }
+        Some(Wanted::Active) | None => {}
+    }
     Ok(Json(view(&app, session).await?))
-}
-
-/// Ends a session and hides it: Claude, what it started, and its tmux session. Its record stays.
-#[utoipa::path(delete, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, body = Problem)))]
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
-    sessions::end(&app, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Sends a prompt.
@@ -200,34 +208,6 @@ pub async fn respond(
     Ok(Json(permissions::decide(&app, id, decision, decider(&headers)).await?))
 }
 
-/// Interrupts the turn with one Escape. Prompts that are queued in Claude Code then run.
-#[utoipa::path(post, path = "/api/sessions/{id}/interrupt", tag = "sessions", params(("id" = String, Path)),
-    responses((status = 202, body = SessionView), (status = 404, body = Problem),
-        (status = 409, description = "There is nothing to interrupt", body = Problem)))]
-pub async fn interrupt(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
-    let session = sessions::interrupt(&app, &name).await?;
-    Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
-}
-
-/// Starts Claude again: with the same conversation, or with a fresh one.
-#[utoipa::path(post, path = "/api/sessions/{id}/restart", tag = "sessions", params(("id" = String, Path)),
-    request_body = Restart,
-    responses((status = 202, body = SessionView), (status = 404, body = Problem),
-        (status = 409, description = "Its name is taken by another session", body = Problem),
-        (status = 422, description = "An unusable field", body = Problem),
-        (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
-pub async fn restart(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Body(how): Body<Restart>,
-) -> Result<Response, Problem> {
-    let session = sessions::restart(&app, &name, how.fresh).await?;
-    Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
-}
-
 /// Tells how to attach a terminal.
 #[utoipa::path(post, path = "/api/sessions/{id}/attach", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, body = Attach), (status = 404, body = Problem),
@@ -269,6 +249,19 @@ pub async fn output(
     }
     let session = sessions::find(&app, &name).await?;
     Ok(Json(Output { output: sessions::output(&app, &session, lines.lines).await? }))
+}
+
+/// Lists a session's conversations in the order they began.
+#[utoipa::path(get, path = "/api/sessions/{id}/conversations", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = [ConversationView]), (status = 404, body = Problem)))]
+pub async fn conversations(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<ConversationView>>, Problem> {
+    let session = sessions::find(&app, &name).await?;
+    let known = conversations::of_session(&app.db, session.id).await;
+    let known = known.map_err(crate::services::error::Error::from)?;
+    Ok(Json(known.into_iter().map(ConversationView::from).collect()))
 }
 
 /// Lists what was said, in order.

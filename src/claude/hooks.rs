@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 pub use settings::{SUBSCRIBED, settings};
 
 use super::json::{self, kind, text};
+use super::limit;
 use super::result::result_text;
 use super::text::{is_automatic, unwrap_paste};
 use crate::domain::ids::{ConversationId, PermissionId, Stamp, ToolUseId};
@@ -209,13 +210,15 @@ impl Payload {
                 finished(call, report)
             }
             HookEvent::Stop => Fact::TurnEnded { background: self.background() },
-            HookEvent::StopFailure => Fact::TurnFailed {
-                kind: self.optional("error").unwrap_or_else(|| "unknown".to_owned()),
-                message: self
+            HookEvent::StopFailure => {
+                let message = self
                     .optional("last_assistant_message")
                     .or_else(|| self.optional("error_details"))
-                    .unwrap_or_default(),
-            },
+                    .unwrap_or_default();
+                let kind = self.optional("error").unwrap_or_else(|| "unknown".to_owned());
+                let resets_at = limit::resets_at(&message, self.at);
+                Fact::TurnFailed { kind, message, resets_at }
+            }
             HookEvent::Notification => Fact::Notified {
                 kind: self.word("notification_type"),
                 message: self.word("message"),

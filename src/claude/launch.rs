@@ -48,6 +48,15 @@ pub enum Start {
     },
 }
 
+impl Start {
+    /// The conversation that the process will have.
+    pub fn conversation(&self) -> &ConversationId {
+        match self {
+            Self::New(id) | Self::Resume(id) | Self::Fork { to: id, .. } => id,
+        }
+    }
+}
+
 /// What to run Claude with; the binary itself is the caller's to find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
@@ -217,6 +226,7 @@ mod tests {
             claude_config_dir: Some("/c".into()),
             append_system_prompt: Some("- be brief".into()),
             extra_args: vec!["--effort".into(), "high".into()],
+            crash_restarts: 0,
         };
         let made = make(&launch, &Start::Resume(id("u")), None).expect("a start");
         assert_eq!(

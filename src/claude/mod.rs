@@ -6,6 +6,7 @@
 //! [`profile::Profile`] says how. Input is hostile: nothing here panics or grows without bound.
 
 mod json;
+mod limit;
 mod result;
 mod text;
 

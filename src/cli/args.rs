@@ -92,6 +92,29 @@ pub enum Command {
     },
     /// Interrupt a session's turn (one Escape).
     Interrupt(Session),
+    /// Set a session aside: Claude ends; name, conversation and queue stay.
+    Pause(Session),
+    /// Go on with a session that was paused, has crashed, or is gone with a reboot.
+    Resume {
+        /// The session.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        session: Option<String>,
+        /// Every session that ended unasked and that nobody has ended since.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Make another session whose conversation begins as a copy.
+    Fork {
+        /// The session.
+        session: String,
+        /// Its first prompt.
+        prompt: Option<String>,
+        /// The new session's name.
+        #[arg(long, value_parser = session_name)]
+        name: Option<SessionName>,
+    },
+    /// List a session's conversations.
+    Conversations(Session),
     /// Start a session's Claude again, with its conversation.
     Restart {
         /// The session.
@@ -161,6 +184,12 @@ pub struct Launch {
     /// An environment variable for Claude, as NAME=VALUE. May be repeated.
     #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
     pub env: Vec<String>,
+    /// Claude Code's configuration folder: another account, say.
+    #[arg(long, value_name = "DIR")]
+    pub claude_config_dir: Option<String>,
+    /// How often within an hour Claude is started again by itself if it ends unasked.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub crash_restarts: u32,
     /// Further arguments for Claude Code.
     #[arg(last = true, value_name = "CLAUDE ARGUMENTS")]
     pub extra: Vec<String>,

@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use hyper::Method;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::args::{Command, New, Run, Send};
 use super::client::Client;
-use super::{attach, launch, show, start};
+use super::{attach, launch, life, show, start};
 use crate::api::permissions::Answer;
-use crate::api::sessions::{Attach, NewMessage, Restart, SessionDetail, SessionView};
+use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
 use crate::domain::permission::{PermissionRequest, PermissionStatus, Verdict};
@@ -81,25 +80,13 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
             let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
             show::permissions(&requests, &sessions, json)?;
         }
-        Command::Interrupt(s) => {
-            let session: SessionView =
-                client.post(&path(&s.session, "/interrupt")?, &Value::Null).await?;
-            show::done(&format!("interrupted {}", session.name), &session, json)?;
-        }
-        Command::Restart { session, fresh } => {
-            let session: SessionView =
-                client.post(&path(&session, "/restart")?, &Restart { fresh }).await?;
-            show::done(&format!("restarted {}", session.name), &session, json)?;
-        }
-        Command::Kill(s) => {
-            let _: Value =
-                client.call(Method::DELETE, &path(&s.session, "")?, None::<&Value>).await?;
-            show::done(
-                &format!("ended {}", s.session),
-                &serde_json::json!({ "ended": s.session }),
-                json,
-            )?;
-        }
+        Command::Interrupt(_)
+        | Command::Pause(_)
+        | Command::Resume { .. }
+        | Command::Fork { .. }
+        | Command::Conversations(_)
+        | Command::Restart { .. }
+        | Command::Kill(_) => return life::run(command, client, json).await,
         Command::Attach(s) => attach_to(client, &s.session, json).await?,
         Command::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
         Command::Events { session, after } => events(client, session, after, json).await?,

@@ -113,6 +113,8 @@ async fn order(client: &Client, launch: Launch, prompt: Option<String>) -> Resul
             allowed_tools: launch.allowed_tools,
             env: env.collect::<Result<_>>()?,
             extra_args: launch.extra,
+            claude_config_dir: launch.claude_config_dir,
+            crash_restarts: launch.crash_restarts,
             ..session::Launch::default()
         },
         ..NewSession::default()

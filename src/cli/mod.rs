@@ -8,6 +8,7 @@ mod commands;
 pub mod exec;
 pub mod hook;
 mod launch;
+mod life;
 mod show;
 mod start;
 

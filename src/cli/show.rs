@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::client::StreamEvent;
-use crate::api::sessions::{SessionDetail, SessionView};
+use crate::api::sessions::{ConversationView, SessionDetail, SessionView};
 use crate::config::Loaded;
 use crate::doctor::{Finding, Level};
 use crate::domain::message::{Delivery, Direction};
@@ -90,6 +90,8 @@ fn about(s: &SessionView) -> String {
         d.error.clone(),
         d.waiting_for.clone().filter(|_| s.permission_prompt.is_none()),
         d.tool.clone().filter(|_| s.permission_prompt.is_none()),
+        d.limit_until.map(|at| format!("waits for its usage limit until {at}")),
+        d.quiet_since.map(|at| format!("nothing heard for {}", age(at))),
         (d.background > 0).then(|| format!("{} in the background", d.background)),
         d.remedy.clone(),
     ];
@@ -136,6 +138,21 @@ pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
                 say!("{line}");
             }
         }
+    }
+    Ok(())
+}
+
+/// Prints a session's conversations.
+pub fn conversations(known: &[ConversationView], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&known);
+    }
+    for c in known {
+        let end = match (c.ended_at, &c.end_reason) {
+            (Some(at), Some(reason)) => format!("until {at} ({})", safe(reason)),
+            _ => "goes on".to_owned(),
+        };
+        say!("{}  since {}  {end}", safe(&c.id.0), c.started_at);
     }
     Ok(())
 }

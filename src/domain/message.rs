@@ -37,11 +37,13 @@ pub enum MessageSource {
     Terminal,
     /// Told by Claude Code.
     Hook,
+    /// Chorus itself: "continue" after a usage limit.
+    Chorus,
 }
 
 names!(MessageSource {
     Dashboard => "dashboard", Api => "api", Cli => "cli", Slack => "slack", N8n => "n8n",
-    Terminal => "terminal", Hook => "hook",
+    Terminal => "terminal", Hook => "hook", Chorus => "chorus",
 });
 
 /// Whether a prompt arrived.

@@ -60,6 +60,8 @@ pub enum Fact {
     },
     /// A person asked for the session's end.
     EndRequested,
+    /// A person asked for a pause.
+    PauseRequested,
     /// A conversation began or goes on.
     ConversationStarted {
         /// Why.
@@ -142,6 +144,8 @@ pub enum Fact {
         kind: String,
         /// The text it showed.
         message: String,
+        /// When the usage limit ends that it met, if the text says so.
+        resets_at: Option<Timestamp>,
     },
     /// Somebody interrupted the turn, as the transcript tells.
     Interrupted,
@@ -198,7 +202,12 @@ pub enum Fact {
         error: String,
     },
     /// Time has passed: what is overdue becomes true now.
-    Tick,
+    Tick {
+        /// Since when nothing has been heard of Claude, if that is long.
+        quiet_since: Option<Timestamp>,
+        /// How long to wait for a usage limit whose end is not known. Milliseconds; 0 is for ever.
+        limit_retry_ms: i64,
+    },
     /// A hook that this version of Chorus knows nothing of, or that needs no reaction.
     Noted,
 }

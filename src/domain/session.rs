@@ -1,7 +1,10 @@
 //! Sessions: the two states that are never mixed, what they rest on, and how Claude is launched.
 
-use std::collections::BTreeMap;
+mod launch;
+mod name;
 
+pub use launch::{Launch, PermissionMode};
+pub use name::{BadName, SessionName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -101,6 +104,12 @@ pub struct Detail {
     /// What a person can do about `error` or about a dialog that blocks the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// A usage limit is waited for until then; the session goes on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_until: Option<Timestamp>,
+    /// Claude is busy, but nothing has been heard of it since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_since: Option<Timestamp>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -179,6 +188,19 @@ pub struct Sending {
     pub raw: bool,
 }
 
+/// A usage limit that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// When it was met.
+    pub since: Timestamp,
+    /// When it ends, or when to try again if Claude Code did not say.
+    pub until: Option<Timestamp>,
+    /// How often in a row it was met.
+    pub tries: u32,
+    /// That time has come, and Claude was asked to go on.
+    pub over: bool,
+}
+
 /// A session's state: what the reducer reads and writes, kept whole in one column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionState {
@@ -218,6 +240,15 @@ pub struct SessionState {
     pub sending: Option<Sending>,
     /// A person asked for the end: the exit that follows is `completed`, not `error`.
     pub ending: bool,
+    /// A person asked for a pause: the exit that follows is one.
+    #[serde(default)]
+    pub pausing: bool,
+    /// The usage limit that was met last, until a turn has ended well.
+    #[serde(default)]
+    pub limit: Option<Limit>,
+    /// When Claude has ended unasked, the last times.
+    #[serde(default)]
+    pub crashes: Vec<Timestamp>,
 }
 
 impl SessionState {
@@ -241,7 +272,15 @@ impl SessionState {
             answered_at: None,
             sending: None,
             ending: false,
+            pausing: false,
+            limit: None,
+            crashes: Vec::new(),
         }
+    }
+
+    /// Whether a usage limit is waited for.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some_and(|limit| !limit.over)
     }
 
     /// Requests that nobody has decided yet.
@@ -260,67 +299,6 @@ pub enum Runtime {
 }
 
 names!(Runtime { Tmux => "tmux" });
-
-/// How Claude is launched. The same for every runtime; kept with the session and used again on
-/// every restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Launch {
-    /// `--model`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// `--permission-mode`; `default` unless chosen, so that Claude asks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub permission_mode: Option<PermissionMode>,
-    /// `--allowedTools`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub allowed_tools: Vec<String>,
-    /// `--disallowedTools`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub disallowed_tools: Vec<String>,
-    /// `--mcp-config`, as JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub mcp_config: Option<serde_json::Value>,
-    /// `--add-dir`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub add_dirs: Vec<String>,
-    /// Extra environment variables.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// `CLAUDE_CONFIG_DIR`: another account or configuration.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claude_config_dir: Option<String>,
-    /// `--append-system-prompt`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub append_system_prompt: Option<String>,
-    /// Further arguments, passed as they are.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub extra_args: Vec<String>,
-}
-
-/// Claude Code's permission modes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum PermissionMode {
-    /// Ask for whatever is not allowed.
-    Default,
-    /// Edits inside the project need no permission.
-    AcceptEdits,
-    /// Read and plan only.
-    Plan,
-    /// Claude Code's own classifier decides.
-    Auto,
-    /// Deny instead of asking.
-    DontAsk,
-    /// Ask for nothing.
-    BypassPermissions,
-}
-
-names!(PermissionMode {
-    Default => "default", AcceptEdits => "acceptEdits", Plan => "plan", Auto => "auto",
-    DontAsk => "dontAsk", BypassPermissions => "bypassPermissions",
-});
 
 /// A session, whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -383,104 +361,4 @@ pub struct Conversation {
     pub ended_at: Option<Timestamp>,
     /// Why it ended.
     pub end_reason: Option<String>,
-}
-
-/// A session's name: safe in a tmux target, a file name, a URL and a branch.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}$")]
-pub struct SessionName(String);
-
-impl SessionName {
-    /// Checks a name.
-    pub fn new(name: &str) -> Result<Self, BadName> {
-        let mut bytes = name.bytes();
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let ok = bytes.next().is_some_and(plain) && bytes.all(|b| plain(b) || b == b'-');
-        if ok && name.len() <= 63 { Ok(Self(name.to_owned())) } else { Err(BadName) }
-    }
-
-    /// Makes a name out of any text, such as a prompt: its first words.
-    pub fn from_text(text: &str) -> Option<Self> {
-        let words: String = text
-            .chars()
-            .take(400)
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' })
-            .collect();
-        let mut name = String::new();
-        for word in words.split_whitespace().take(5) {
-            if name.len() + word.len() > 40 {
-                break;
-            }
-            if !name.is_empty() {
-                name.push('-');
-            }
-            name.push_str(word);
-        }
-        Self::new(&name).ok()
-    }
-
-    /// The name for a session about which nothing is known yet.
-    pub fn fallback() -> Self {
-        Self("session".to_owned())
-    }
-
-    /// The name with a number after it, for when it is taken.
-    pub fn numbered(&self, n: u32) -> Self {
-        let stem: String = self.0.chars().take(56).collect();
-        Self(format!("{}-{n}", stem.trim_end_matches('-')))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Not a session name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("use 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen")]
-pub struct BadName;
-
-impl TryFrom<String> for SessionName {
-    type Error = BadName;
-    fn try_from(name: String) -> Result<Self, BadName> {
-        Self::new(&name)
-    }
-}
-
-impl From<SessionName> for String {
-    fn from(name: SessionName) -> String {
-        name.0
-    }
-}
-
-impl std::fmt::Display for SessionName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BadName, SessionName};
-
-    #[test]
-    fn names_are_checked() {
-        for good in ["a", "0", "feature-auth", &"x".repeat(63)] {
-            assert!(SessionName::new(good).is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "A", "a b", "a.b", "a:b", "é", &"x".repeat(64), "a\n", "$(x)"] {
-            assert_eq!(SessionName::new(bad), Err(BadName), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn names_are_made_of_text() {
-        let name = |t| SessionName::from_text(t).map(|n| n.as_str().to_owned());
-        assert_eq!(name("Fix the flaky test!"), Some("fix-the-flaky-test".into()));
-        assert_eq!(name("¿¡"), None);
-        let long = SessionName::new(&"x".repeat(63)).expect("a name").numbered(2);
-        assert!(SessionName::new(long.as_str()).is_ok());
-    }
 }

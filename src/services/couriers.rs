@@ -193,11 +193,12 @@ fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Erro
             "{QUEUE_LIMIT} prompts are queued for {name} already"
         )));
     }
-    if queue || state.claude_status == ClaudeStatus::Idle && waiting == 0 && state.sending.is_none()
-    {
+    let free = state.claude_status == ClaudeStatus::Idle && !state.is_limited();
+    if queue || free && waiting == 0 && state.sending.is_none() {
         return Ok(());
     }
     let why = match state.claude_status {
+        ClaudeStatus::Idle if state.is_limited() => "waits for its usage limit to end",
         ClaudeStatus::Waiting => "waits for a decision",
         ClaudeStatus::Starting => "is still starting",
         ClaudeStatus::Idle => "is just being sent another prompt",

@@ -49,10 +49,7 @@ pub fn stand_in(app: &Arc<App>, id: PermissionId) {
             }
             tracing::warn!(request = %id, "request {id} was decided, but its dialog could not be answered; `chorus attach` shows it");
         };
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = insist => {}
-        }
+        shutdown.run_until_cancelled(insist).await;
     });
 }
 

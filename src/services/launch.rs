@@ -33,9 +33,7 @@ pub struct Start {
     /// In which session.
     pub session: SessionId,
     /// With which conversation.
-    pub conversation: ConversationId,
-    /// The conversation exists and is to go on.
-    pub resume: bool,
+    pub begin: Begin,
     /// The first prompt.
     pub prompt: Option<String>,
 }
@@ -175,11 +173,9 @@ async fn plan(
         session.launch.permission_mode.unwrap_or(PermissionMode::Default),
         &profile,
     );
-    let conversation = start.conversation.clone();
-    let begin = if start.resume { Begin::Resume(conversation) } else { Begin::New(conversation) };
     let invocation = claude_launch::invocation(
         &session.launch,
-        &begin,
+        &start.begin,
         session.name.as_str(),
         &settings,
         start.prompt.as_deref(),

@@ -9,6 +9,7 @@ use crate::domain::ids::{MessageId, PermissionId, ProjectId, SessionId};
 use crate::domain::permission::{Decision, PermissionRequest, SessionRule};
 use crate::domain::project::Project;
 use crate::domain::session::{Session, SessionName};
+use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
 use crate::store::{Db, StoreError, messages, permissions, projects, sessions};
 
@@ -36,6 +37,7 @@ pub struct Live {
     pub open: BTreeMap<PermissionId, Open>,
     rules: HashMap<SessionId, Vec<SessionRule>>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
+    heard: HashMap<SessionId, Timestamp>,
     keys: VecDeque<((SessionId, String), MessageId)>,
     session_keys: VecDeque<(String, SessionId)>,
 }
@@ -133,8 +135,19 @@ impl Live {
                 self.sessions.remove(&oldest);
                 self.rules.remove(&oldest);
                 self.queues.remove(&oldest);
+                self.heard.remove(&oldest);
             }
         }
+    }
+
+    /// When anything was heard of a session's Claude last, since this server runs.
+    pub fn heard(&self, id: SessionId) -> Option<Timestamp> {
+        self.heard.get(&id).copied()
+    }
+
+    /// Notes that something was heard of a session's Claude.
+    pub fn hear(&mut self, id: SessionId, at: Timestamp) {
+        self.heard.insert(id, at);
     }
 
     /// The session that an earlier request with this `Idempotency-Key` made.

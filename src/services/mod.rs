@@ -8,6 +8,7 @@ pub mod held;
 pub mod ingest;
 pub mod keyboard;
 pub mod launch;
+pub mod life;
 pub mod live;
 pub mod observe;
 pub mod permissions;

@@ -14,12 +14,16 @@ use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::{
     self, DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
 };
-use crate::domain::record::Record;
+use crate::domain::record::{Message, Record};
 use crate::domain::reducer::{Change, reduce};
 use crate::domain::scrub::{scrub, scrub_json};
 use crate::domain::session::{ClaudeStatus, SessionState, Source};
 use crate::domain::time::Timestamp;
+use crate::store::messages::Outgoing;
 use crate::store::{SettledPermission, Write};
+
+/// What Claude is told when the usage limit is over that ended its turn.
+const GO_ON: &str = "continue";
 
 /// What one source tells of one session at once.
 #[derive(Clone, Debug)]
@@ -115,6 +119,9 @@ impl Intake<'_> {
             conversation: conversation.clone(),
             fact,
         };
+        if matches!(source, Source::Hook | Source::StateFile | Source::Transcript) {
+            self.live.hear(self.id, now);
+        }
         let asked = asks.as_ref().map(|r| (r.id, r.requested_at));
         if let Some(request) = asks {
             // A hook of an older process asks for nobody any more.
@@ -256,6 +263,7 @@ impl Intake<'_> {
                 }
                 self.unit.write(Write::MatchPermission { request: id, call: tool_use });
             }
+            Change::LimitOver => self.go_on(),
             Change::Delivered(message) => {
                 self.deliver(message, Delivery::Delivered, None);
             }
@@ -294,6 +302,27 @@ impl Intake<'_> {
         if old != new {
             self.unit.then(Effect::WakeCourier(self.id));
         }
+    }
+
+    /// Has Claude asked to go on, before anything else that waits to be sent.
+    fn go_on(&mut self) {
+        let message = Message {
+            id: MessageId::new(),
+            session_id: self.id,
+            conversation_id: None,
+            direction: Direction::User,
+            content: GO_ON.to_owned(),
+            source: MessageSource::Chorus,
+            delivery_status: Some(Delivery::Queued),
+            delivery_error: None,
+            agent_id: None,
+            timestamp: self.unit.now,
+        };
+        let text = Some(GO_ON.to_owned());
+        let outgoing = Outgoing { message, text, raw: false, force: false };
+        self.live.queue_mut(self.id).push_front(outgoing.clone());
+        self.unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
+        self.unit.then(Effect::WakeCourier(self.id));
     }
 
     fn deliver(&mut self, message: MessageId, status: Delivery, error: Option<String>) {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, couriers, ingest, keyboard};
+use super::{App, couriers, ingest, keyboard, life};
 use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::observation::Fact;
@@ -161,4 +161,7 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
         Report::fact(id, Source::Process, clock::now(), Fact::ProcessGone { how, orderly });
     report.generation = Some(generation);
     super::tell(app, report).await;
+    if let Ok(session) = super::sessions::by_id(app, id).await {
+        life::after_crash(app, &session);
+    }
 }

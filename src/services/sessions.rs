@@ -1,17 +1,15 @@
-//! Sessions: creating, finding, ending them, and what a person can do to one.
+//! Sessions: creating and finding them, and looking at one. What happens to one later is in
+//! [`super::life`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::timeout;
 
 use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
 use super::{App, launch, projects, terminal};
+use crate::claude::launch::Start as Begin;
 use crate::claude::profile::Profile;
-use crate::clock;
 use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::Fact;
@@ -19,15 +17,11 @@ use crate::domain::prompt::Prompt;
 use crate::domain::record::Message;
 use crate::domain::scrub::scrub;
 use crate::domain::session::{
-    ClaudeStatus, Launch, Process, Runtime, Sending, Session, SessionName, SessionState, Source,
+    Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
-use crate::process;
 use crate::store::messages::Outgoing;
 use crate::store::{Cursor, Page, Write, sessions};
-use crate::tmux::{Capture, Key};
-
-/// How long Claude may take to end before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::tmux::Capture;
 
 /// A session as somebody wants it.
 #[derive(Clone, Debug)]
@@ -46,6 +40,8 @@ pub struct New {
     pub launch: Launch,
     /// What is kept with it.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// The conversation that its own begins as a copy of.
+    pub fork_of: Option<ConversationId>,
     /// Makes a repeated request safe.
     pub idempotency_key: Option<String>,
 }
@@ -151,6 +147,7 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     let id = SessionId::new();
     let text = prompt.as_ref().map(|p| p.text().to_owned());
     let given = new.name.clone();
+    let fork_of = new.fork_of.clone();
     let suggested = text.as_deref().and_then(SessionName::from_text);
     let prefix = app.config.session_prefix.clone();
     let conversation = ConversationId(uuid::Uuid::new_v4().to_string());
@@ -209,7 +206,11 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     if let Some(twin) = app.engine.run(begin).await? {
         return by_id(app, twin).await;
     }
-    let start = launch::Start { session: id, conversation, resume: false, prompt: text };
+    let begin = match fork_of {
+        Some(from) => Begin::Fork { from, to: conversation },
+        None => Begin::New(conversation),
+    };
+    let start = launch::Start { session: id, begin, prompt: text };
     launch::run(app, start).await?;
     by_id(app, id).await
 }
@@ -269,122 +270,6 @@ pub async fn set_metadata(
             Ok(session)
         })
         .await
-}
-
-/// Ends a session and hides it. Doing it again does nothing.
-pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
-    let session = find(app, name).await?;
-    let id = session.id;
-    tracing::info!(session = %id, "session {id} is ended on request");
-    stop(app, &session).await?;
-    app.engine
-        .run(move |live, unit| {
-            live.admit(session);
-            if let Some(session) = live.session_mut(id) {
-                session.hidden = true;
-                unit.touch(id);
-            }
-            live.retire(id);
-            Ok::<_, Error>(())
-        })
-        .await
-}
-
-/// Ends the Claude of a session, what it started, and its terminal.
-async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
-    let id = session.id;
-    super::tell(app, Report::fact(id, Source::Chorus, clock::now(), Fact::EndRequested)).await;
-    if let Some(claude) = session.state.process {
-        end_claude(claude).await;
-        super::recover::process_gone(app, id, session.state.generation).await;
-    }
-    if app.pane(id).is_some() {
-        let tmux = app.tmux().await?;
-        // Gone already is as good.
-        let _ = tmux.kill_session(&session.tmux_session).await;
-        app.set_pane(id, None);
-    }
-    Ok(())
-}
-
-/// Ends a Claude and whatever it started.
-async fn end_claude(claude: Process) {
-    // Collected first: once Claude is gone, nothing ties them to it.
-    let children = process::descendants(claude.pid);
-    // That it is gone already is as good; what cannot be signalled is killed next.
-    let _ = process::terminate(claude);
-    if timeout(GRACE, process::wait_gone(claude)).await.is_err() {
-        let _ = process::kill(claude);
-        let _ = timeout(GRACE, process::wait_gone(claude)).await;
-    }
-    process::end_tree(children, Duration::from_secs(1)).await;
-}
-
-/// Interrupts the turn with one Escape.
-pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
-    let session = find(app, name).await?;
-    let pane = app.pane(session.id);
-    match (session.state.claude_status, pane) {
-        (ClaudeStatus::Busy | ClaudeStatus::Waiting, Some(pane)) if session.state.started => {
-            let tmux = app.tmux().await?;
-            let pressed = tmux.send_key(pane, Key::Escape).await;
-            pressed?;
-            Ok(session)
-        }
-        (status, _) => Err(Error::conflict(format!(
-            "Claude is {status} in {}: there is no turn to interrupt",
-            session.name
-        ))),
-    }
-}
-
-/// Starts Claude again, with the same conversation or a fresh one.
-pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session, Error> {
-    let session = find(app, name).await?;
-    let id = session.id;
-    let claude = launch::installed(app).await?;
-    if let Some(process) = session.state.process {
-        super::tell(app, Report::fact(id, Source::Chorus, clock::now(), Fact::EndRequested)).await;
-        end_claude(process).await;
-        super::recover::process_gone(app, id, session.state.generation).await;
-    }
-    let resumable = match &session.state.conversation {
-        Some(conversation) if !fresh => {
-            launch::resumable(app, &session, conversation).await.then(|| conversation.clone())
-        }
-        _ => None,
-    };
-    let resume = resumable.is_some();
-    let conversation =
-        resumable.unwrap_or_else(|| ConversationId(uuid::Uuid::new_v4().to_string()));
-    let start =
-        launch::Start { session: id, conversation: conversation.clone(), resume, prompt: None };
-    app.engine
-        .run(move |live, unit| {
-            let taken =
-                live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
-            if taken {
-                return Err(Error::conflict(format!(
-                    "another live session is called {} now",
-                    session.name
-                )));
-            }
-            live.admit(session);
-            let now = unit.now;
-            if let Some(session) = live.session_mut(id) {
-                session.claude_version = Some(claude.version);
-                session.hidden = false;
-            }
-            observe(
-                live,
-                unit,
-                Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }),
-            )?;
-            Ok(())
-        })
-        .await?;
-    launch::run(app, start).await?;
-    by_id(app, id).await
 }
 
 /// The command that attaches a terminal to a session, as words.

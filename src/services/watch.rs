@@ -23,6 +23,7 @@ use crate::clock;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
 use crate::domain::session::{ClaudeStatus, Process, Session, Source};
+use crate::domain::time::Timestamp;
 use crate::process;
 use crate::store::conversations;
 
@@ -298,8 +299,9 @@ impl Watching {
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
         self.watch(&self.app.data.spool());
-        let running = |live: &super::live::Live| -> Vec<SessionId> {
-            live.sessions().filter(|s| s.is_live()).map(|s| s.id).collect()
+        let running = |live: &super::live::Live| -> Vec<(SessionId, Option<Timestamp>)> {
+            let live_ones = live.sessions().filter(|s| s.is_live());
+            live_ones.map(|s| (s.id, live.heard(s.id))).collect()
         };
         let Ok(sessions) = self.app.engine.read(running).await else { return };
         if !sessions.is_empty()
@@ -310,14 +312,25 @@ impl Watching {
         let alive: HashSet<Process> =
             self.waited_for.iter().copied().filter(|p| process::alive(*p)).collect();
         self.waited_for = alive;
-        for id in sessions {
+        let config = &self.app.config;
+        let (quiet_after, retry) = (ms(config.quiet_after), ms(config.limit_retry));
+        for (id, heard) in sessions {
             self.look(id).await;
             recover::check(&self.app, id).await;
             let now = clock::now();
-            super::tell(&self.app, Report::fact(id, Source::Chorus, now, Fact::Tick)).await;
+            // What this server has not heard may have been told to the one before it.
+            let heard = heard.unwrap_or(self.app.started_at);
+            let quiet_since = Some(heard).filter(|at| now.ms_since(*at) > quiet_after);
+            let tick = Fact::Tick { quiet_since, limit_retry_ms: retry };
+            super::tell(&self.app, Report::fact(id, Source::Chorus, now, tick)).await;
             self.app.couriers.wake(id);
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the configuration checks its range")]
+fn ms(seconds: f64) -> i64 {
+    (seconds * 1_000.0) as i64
 }
 
 /// What a state file says about a session.

@@ -7,7 +7,7 @@ use crate::domain::ids::{ConversationId, ProjectId, SessionId};
 use crate::domain::message::MessageSource;
 use crate::domain::record::Usage;
 use crate::domain::session::{
-    ClaudeStatus, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
+    ClaudeStatus, Conversation, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
 };
 use crate::domain::time::Timestamp;
 use crate::services::sessions;
@@ -137,8 +137,51 @@ pub struct NewSession {
 #[serde(deny_unknown_fields)]
 pub struct SessionPatch {
     /// Replaces what is kept with it.
-    #[schema(value_type = Object)]
-    pub metadata: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Pauses, resumes or ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Wanted>,
+}
+
+/// What a session is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Claude runs; started with its conversation if it does not.
+    Active,
+    /// Set aside.
+    Paused,
+    /// Ended, as by `DELETE`.
+    Completed,
+}
+
+/// A conversation inside a session.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConversationView {
+    /// Claude Code's session id.
+    pub id: ConversationId,
+    /// Its transcript, once known.
+    pub transcript_path: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended: `clear`, `prompt_input_exit`, `process ended`, …
+    pub end_reason: Option<String>,
+}
+
+impl From<Conversation> for ConversationView {
+    fn from(c: Conversation) -> Self {
+        Self {
+            id: c.id,
+            transcript_path: c.transcript_path,
+            started_at: c.started_at,
+            ended_at: c.ended_at,
+            end_reason: c.end_reason,
+        }
+    }
 }
 
 /// A prompt.
@@ -177,6 +220,19 @@ pub struct Restart {
     /// Begin a new conversation instead of resuming the last.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
+}
+
+/// How to fork.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fork {
+    /// The new session's name; `<name>-fork` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<SessionName>,
+    /// Its first prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_prompt: Option<String>,
 }
 
 /// How to attach a terminal.

@@ -152,7 +152,8 @@ fn turns_end() {
         only_fact("StopFailure-billing_error"),
         Fact::TurnFailed {
             kind: "billing_error".into(),
-            message: "Credit balance is too low".into()
+            message: "Credit balance is too low".into(),
+            resets_at: None,
         }
     );
     assert_eq!(only_fact("SubagentStart-general-purpose"), Fact::Subagent { began: true });

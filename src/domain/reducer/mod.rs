@@ -6,6 +6,7 @@
 //! without any hook, has the last word; the process table alone says who is dead. Time decides
 //! between two claims about the same thing: an older one never replaces a newer one.
 
+mod limits;
 mod permissions;
 mod sources;
 
@@ -81,6 +82,8 @@ pub enum Change {
     },
     /// A prompt arrived.
     Delivered(MessageId),
+    /// The usage limit that was waited for is over: Claude is to go on.
+    LimitOver,
     /// A prompt did not arrive.
     Undelivered {
         /// Which.
@@ -104,6 +107,8 @@ pub fn reduce(state: &mut SessionState, o: &Observation, now: Timestamp) -> Vec<
     };
     if is_current(step.state, o) {
         step.apply(o, now);
+        let limit = step.state.limit.filter(|limit| !limit.over);
+        step.state.detail.limit_until = limit.and_then(|limit| limit.until);
     }
     step.finish()
 }
@@ -126,6 +131,12 @@ impl Step<'_> {
                 self.state.detail.remedy = remedy.clone();
             }
             Fact::EndRequested => self.state.ending = true,
+            Fact::PauseRequested => {
+                self.state.pausing = true;
+                if self.state.process.is_none() {
+                    self.state.status = Status::Paused;
+                }
+            }
             Fact::ConversationStarted { source } => self.conversation_started(*source, o),
             Fact::ConversationEnded { reason } => self.conversation_ended(reason, o),
             Fact::PermissionAsked { id, tool, input_digest, agent_id, .. } => {
@@ -158,8 +169,11 @@ impl Step<'_> {
                 }
             }
             Fact::TurnEnded { background } => self.turn_ended(*background, o),
-            Fact::TurnFailed { kind, message } => {
+            Fact::TurnFailed { kind, message, resets_at } => {
                 if self.claim(ClaudeStatus::Idle, o, "turn failed") {
+                    if kind == "rate_limit" || resets_at.is_some() {
+                        self.limited(*resets_at, o);
+                    }
                     self.settle_undecided(PermissionStatus::Cancelled, o.at);
                     self.state.detail.error = Some(format!("{kind}: {message}"));
                     self.state.detail.remedy = Some(turn_remedy(kind).to_owned());
@@ -215,7 +229,10 @@ impl Step<'_> {
                     self.undelivered(error);
                 }
             }
-            Fact::Tick => self.tick(now),
+            Fact::Tick { quiet_since, limit_retry_ms } => {
+                self.tick(*quiet_since, now);
+                self.look_at_limit(*limit_retry_ms, now);
+            }
             Fact::Noted => {}
         }
     }
@@ -268,6 +285,8 @@ impl Step<'_> {
         s.started = false;
         s.file = None;
         s.ending = false;
+        s.pausing = false;
+        s.limit = None;
         self.switch_conversation(conversation);
     }
 
@@ -336,6 +355,7 @@ impl Step<'_> {
         if self.claim(status, o, what) {
             self.state.detail.background = background;
             self.state.detail.tool = None;
+            self.state.limit = None;
             if background == 0 {
                 self.state.calls.clear();
                 self.answered_in_terminal(o.at);
@@ -390,7 +410,7 @@ impl Step<'_> {
 
 fn turn_remedy(kind: &str) -> &'static str {
     match kind {
-        "rate_limit" => "wait for the limit to pass, then send the prompt again",
+        "rate_limit" => "the session goes on by itself when the limit is over",
         "overloaded" | "server_error" => "the service had trouble: send the prompt again",
         "authentication_failed" | "oauth_org_not_allowed" => {
             "log in again: `chorus attach`, then /login"

@@ -9,6 +9,9 @@ use crate::domain::permission::PermissionStatus;
 use crate::domain::session::{ClaudeStatus, Detail, Evidence, FileView, Source, Status};
 use crate::domain::time::Timestamp;
 
+/// Unasked ends that are remembered.
+const CRASHES: usize = 16;
+
 impl Step<'_> {
     pub(super) fn state_file(
         &mut self,
@@ -120,10 +123,16 @@ impl Step<'_> {
         s.unsure = false;
         let blocked = s.detail.waiting_for.take().filter(|_| !s.started);
         let mut detail = Detail::default();
-        if ended {
+        if s.pausing {
+            s.status = Status::Paused;
+        } else if ended {
             s.status = Status::Completed;
         } else {
             s.status = Status::Error;
+            if s.started {
+                s.crashes.truncate(CRASHES - 1);
+                s.crashes.insert(0, o.at);
+            }
             let how = how.unwrap_or("the process is gone");
             detail.error = Some(match blocked {
                 Some(dialog) => format!("Claude Code did not start ({dialog}): {how}"),
@@ -143,7 +152,7 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub(super) fn tick(&mut self, quiet_since: Option<Timestamp>, now: Timestamp) {
         let expired: Vec<_> = self
             .state
             .undecided()
@@ -189,9 +198,11 @@ impl Step<'_> {
                     .into(),
             );
         }
-        s.unsure = s.file.is_none()
-            && matches!(s.claude_status, ClaudeStatus::Busy | ClaudeStatus::Waiting)
-            && s.started
-            && now.ms_since(s.evidence.at) > DOUBT_AFTER_MS;
+        s.detail.quiet_since = quiet_since.filter(|_| s.claude_status == ClaudeStatus::Busy);
+        s.unsure = s.detail.quiet_since.is_some()
+            || s.file.is_none()
+                && matches!(s.claude_status, ClaudeStatus::Busy | ClaudeStatus::Waiting)
+                && s.started
+                && now.ms_since(s.evidence.at) > DOUBT_AFTER_MS;
     }
 }

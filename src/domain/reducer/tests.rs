@@ -7,6 +7,8 @@ use crate::domain::permission::{DecidedBy, Decision, PermissionStatus};
 use crate::domain::session::{ClaudeStatus, Process, Sending, SessionState, Source, Status};
 use crate::domain::time::Timestamp;
 
+const TICK: Fact = Fact::Tick { quiet_since: None, limit_retry_ms: 60_000 };
+
 /// A session and a clock that its tests move by hand. Milliseconds.
 struct Story {
     state: SessionState,
@@ -218,9 +220,9 @@ fn a_file_that_contradicts_a_hook_for_long_wins() {
     // Another hook blocked the prompt: Claude never became busy, and no file was written.
     s.hook(2_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
     assert_eq!(s.status(), ClaudeStatus::Busy);
-    s.tell(Source::Chorus, 4_000, Fact::Tick);
+    s.tell(Source::Chorus, 4_000, TICK);
     assert_eq!(s.status(), ClaudeStatus::Busy);
-    s.tell(Source::Chorus, 6_000, Fact::Tick);
+    s.tell(Source::Chorus, 6_000, TICK);
     assert_eq!(s.status(), ClaudeStatus::Idle);
 }
 
@@ -278,6 +280,75 @@ fn a_start_that_nothing_confirms_has_failed_and_may_still_succeed() {
     assert_eq!((s.status(), s.state.status), (ClaudeStatus::Idle, Status::Active));
     let mut silent = Story { state: SessionState::new(Timestamp(0)), now: 0 };
     silent.tell(Source::Chorus, 0, Fact::LaunchBegan { conversation: conversation("c2") });
-    silent.tell(Source::Chorus, 121_000, Fact::Tick);
+    silent.tell(Source::Chorus, 121_000, TICK);
     assert_eq!(silent.state.status, Status::Error);
+}
+
+fn limited(at: i64, resets_at: Option<i64>) -> Story {
+    let mut s = Story::busy();
+    let failed = Fact::TurnFailed {
+        kind: "rate_limit".into(),
+        message: "limit reached".into(),
+        resets_at: resets_at.map(Timestamp),
+    };
+    s.hook(at, failed);
+    s
+}
+
+#[test]
+fn a_usage_limit_is_waited_for_until_claude_code_said_it_ends() {
+    let mut s = limited(5_000, Some(90_000));
+    assert_eq!(s.state.detail.limit_until, Some(Timestamp(90_000)));
+    assert!(s.state.is_limited());
+    assert!(!s.tell(Source::Chorus, 80_000, TICK).contains(&Change::LimitOver));
+    assert!(s.tell(Source::Chorus, 95_000, TICK).contains(&Change::LimitOver));
+    assert!(!s.state.is_limited());
+    assert_eq!(s.state.detail.limit_until, None);
+    assert!(!s.tell(Source::Chorus, 99_000, TICK).contains(&Change::LimitOver), "once");
+}
+
+#[test]
+fn a_limit_without_an_end_is_tried_again_and_each_time_later() {
+    let mut s = limited(5_000, None);
+    s.tell(Source::Chorus, 6_000, TICK);
+    assert_eq!(s.state.detail.limit_until, Some(Timestamp(65_000)));
+    assert!(s.tell(Source::Chorus, 65_000, TICK).contains(&Change::LimitOver));
+    s.hook(66_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+    let again =
+        Fact::TurnFailed { kind: "rate_limit".into(), message: String::new(), resets_at: None };
+    s.hook(70_000, again);
+    s.tell(Source::Chorus, 71_000, TICK);
+    assert_eq!(s.state.detail.limit_until, Some(Timestamp(190_000)));
+    s.hook(100_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+    s.hook(101_000, Fact::TurnEnded { background: 0 });
+    assert_eq!(s.state.limit, None, "a turn went well");
+}
+
+#[test]
+fn a_silence_is_shown_while_claude_is_busy_and_ends_with_the_next_word() {
+    let quiet = Fact::Tick { quiet_since: Some(Timestamp(2_000)), limit_retry_ms: 0 };
+    let mut s = Story::busy();
+    s.tell(Source::Chorus, 700_000, quiet.clone());
+    assert_eq!(s.state.detail.quiet_since, Some(Timestamp(2_000)));
+    assert!(s.state.unsure);
+    assert!(s.tell(Source::Chorus, 701_000, quiet.clone()).is_empty(), "told once");
+    s.hook(702_000, Fact::TurnEnded { background: 0 });
+    assert!(!s.state.unsure && s.state.detail.quiet_since.is_none());
+    s.tell(Source::Chorus, 703_000, quiet);
+    assert_eq!(s.state.detail.quiet_since, None, "idle may be quiet");
+}
+
+#[test]
+fn a_pause_ends_the_process_and_keeps_the_session() {
+    let mut s = Story::idle();
+    s.tell(Source::Chorus, 2_000, Fact::PauseRequested);
+    s.tell(Source::Process, 2_100, Fact::ProcessGone { how: None, orderly: false });
+    assert_eq!((s.state.status, s.state.claude_status), (Status::Paused, ClaudeStatus::Stopped));
+    assert!(s.state.crashes.is_empty());
+    s.tell(Source::Chorus, 3_000, Fact::LaunchBegan { conversation: conversation("c1") });
+    assert_eq!(s.state.status, Status::Active);
+    s.hook(3_500, Fact::ConversationStarted { source: StartSource::Resume });
+    s.tell(Source::Process, 4_000, Fact::ProcessGone { how: None, orderly: false });
+    assert_eq!(s.state.status, Status::Error);
+    assert_eq!(s.state.crashes, [Timestamp(4_000)]);
 }

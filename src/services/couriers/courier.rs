@@ -76,6 +76,7 @@ impl Courier {
             let state = &live.session(id)?.state;
             let idle = state.claude_status == ClaudeStatus::Idle
                 && state.started
+                && !state.is_limited()
                 && state.sending.is_none();
             live.queue(id)
                 .find(|m| idle && m.message.delivery_status == Some(Delivery::Queued))

@@ -1,0 +1,256 @@
+//! What happens to a session after it was created: it is interrupted, paused, resumed, restarted,
+//! forked and ended, and started again after a crash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::error::Error;
+use super::observe::{Report, observe};
+use super::sessions::{self, New, by_id, find};
+use super::{App, launch};
+use crate::claude::launch::Start as Begin;
+use crate::clock;
+use crate::domain::ids::ConversationId;
+use crate::domain::message::MessageSource;
+use crate::domain::observation::Fact;
+use crate::domain::session::{ClaudeStatus, Process, Session, SessionName, Source, Status};
+use crate::process;
+use crate::tmux::Key;
+
+/// How long Claude may take to end before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// Crashes within this time count against a session's `crash_restarts`. Milliseconds.
+const CRASH_WINDOW_MS: i64 = 3_600_000;
+/// How long to wait after the first crash; after each further one twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Ends a session and hides it. Doing it again does nothing.
+pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
+    let session = find(app, name).await?;
+    let id = session.id;
+    tracing::info!(session = %id, "session {id} is ended on request");
+    stop(app, &session).await?;
+    app.engine
+        .run(move |live, unit| {
+            live.admit(session);
+            if let Some(session) = live.session_mut(id) {
+                session.hidden = true;
+                unit.touch(id);
+            }
+            live.retire(id);
+            Ok::<_, Error>(())
+        })
+        .await
+}
+
+/// Ends the Claude of a session, what it started, and its terminal.
+async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
+    let id = session.id;
+    tell(app, session, Fact::EndRequested).await?;
+    if let Some(claude) = session.state.process {
+        end_claude(claude).await;
+        super::recover::process_gone(app, id, session.state.generation).await;
+    }
+    if app.pane(id).is_some() {
+        let tmux = app.tmux().await?;
+        // Gone already is as good.
+        let _ = tmux.kill_session(&session.tmux_session).await;
+        app.set_pane(id, None);
+    }
+    Ok(())
+}
+
+/// Ends a Claude and whatever it started.
+async fn end_claude(claude: Process) {
+    // Collected first: once Claude is gone, nothing ties them to it.
+    let children = process::descendants(claude.pid);
+    // That it is gone already is as good; what cannot be signalled is killed next.
+    let _ = process::terminate(claude);
+    if timeout(GRACE, process::wait_gone(claude)).await.is_err() {
+        let _ = process::kill(claude);
+        let _ = timeout(GRACE, process::wait_gone(claude)).await;
+    }
+    process::end_tree(children, Duration::from_secs(1)).await;
+}
+
+/// Interrupts the turn with one Escape.
+pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let pane = app.pane(session.id);
+    match (session.state.claude_status, pane) {
+        (ClaudeStatus::Busy | ClaudeStatus::Waiting, Some(pane)) if session.state.started => {
+            let tmux = app.tmux().await?;
+            let pressed = tmux.send_key(pane, Key::Escape).await;
+            pressed?;
+            Ok(session)
+        }
+        (status, _) => Err(Error::conflict(format!(
+            "Claude is {status} in {}: there is no turn to interrupt",
+            session.name
+        ))),
+    }
+}
+
+/// Sets a session aside: its Claude ends, its name, its conversation and its queue stay.
+pub async fn pause(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let id = session.id;
+    let state = &session.state;
+    if state.status == Status::Paused {
+        return Ok(session);
+    }
+    if session.hidden || state.status == Status::Completed {
+        return Err(Error::conflict(format!(
+            "{} has ended: there is nothing to pause",
+            session.name
+        )));
+    }
+    tell(app, &session, Fact::PauseRequested).await?;
+    if let Some(claude) = session.state.process {
+        end_claude(claude).await;
+        super::recover::process_gone(app, id, session.state.generation).await;
+    }
+    by_id(app, id).await
+}
+
+/// Goes on with a session that does not run, with its conversation.
+pub async fn resume(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    if session.state.process.is_some() || session.state.claude_status != ClaudeStatus::Stopped {
+        return Err(Error::conflict(format!("{} runs already", session.name)));
+    }
+    begin(app, session, false).await
+}
+
+/// Starts Claude again, with the same conversation or a fresh one.
+pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let id = session.id;
+    // Before anything is ended.
+    launch::installed(app).await?;
+    if let Some(process) = session.state.process {
+        tell(app, &session, Fact::EndRequested).await?;
+        end_claude(process).await;
+        super::recover::process_gone(app, id, session.state.generation).await;
+    }
+    begin(app, session, fresh).await
+}
+
+/// Makes another session whose conversation begins as a copy of this one's.
+pub async fn fork(
+    app: &Arc<App>,
+    name: &str,
+    new_name: Option<SessionName>,
+    prompt: Option<String>,
+    source: MessageSource,
+) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    let resumable = match session.state.conversation.clone() {
+        Some(conversation) if launch::resumable(app, &session, &conversation).await => conversation,
+        _ => {
+            return Err(Error::conflict(format!(
+                "nothing has been said in {} yet: there is no conversation to copy",
+                session.name
+            )));
+        }
+    };
+    let fallback = SessionName::new(&format!("{}-fork", session.name)).ok();
+    let name = match new_name {
+        Some(name) => Some(name),
+        None => {
+            let wanted = fallback.unwrap_or_else(|| session.name.numbered(2));
+            Some(app.engine.read(move |live| live.free_name(&wanted)).await?)
+        }
+    };
+    let new = New {
+        name,
+        project: Some(session.project_id),
+        prompt,
+        source,
+        workspace: Some(session.workspace_path),
+        launch: session.launch,
+        metadata: session.metadata,
+        fork_of: Some(resumable),
+        idempotency_key: None,
+    };
+    sessions::create(app, new).await
+}
+
+/// Begins another process in a session that has none.
+async fn begin(app: &Arc<App>, session: Session, fresh: bool) -> Result<Session, Error> {
+    let id = session.id;
+    let claude = launch::installed(app).await?;
+    let resumable = match &session.state.conversation {
+        Some(conversation) if !fresh => {
+            launch::resumable(app, &session, conversation).await.then(|| conversation.clone())
+        }
+        _ => None,
+    };
+    let begin = match resumable {
+        Some(conversation) => Begin::Resume(conversation),
+        None => Begin::New(ConversationId(uuid::Uuid::new_v4().to_string())),
+    };
+    let conversation = begin.conversation().clone();
+    app.engine
+        .run(move |live, unit| {
+            let taken =
+                live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
+            if taken {
+                return Err(Error::conflict(format!(
+                    "another live session is called {} now",
+                    session.name
+                )));
+            }
+            live.admit(session);
+            let now = unit.now;
+            if let Some(session) = live.session_mut(id) {
+                // Two may ask for it in the same moment.
+                if session.state.claude_status != ClaudeStatus::Stopped {
+                    return Err(Error::conflict(format!("{} is being started", session.name)));
+                }
+                session.claude_version = Some(claude.version);
+                session.hidden = false;
+            }
+            observe(
+                live,
+                unit,
+                Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }),
+            )?;
+            Ok(())
+        })
+        .await?;
+    launch::run(app, launch::Start { session: id, begin, prompt: None }).await?;
+    by_id(app, id).await
+}
+
+/// Starts a session again that has ended unasked, if that was wanted and has not happened too often.
+pub fn after_crash(app: &Arc<App>, session: &Session) {
+    let now = clock::now();
+    let lately = session.state.crashes.iter().filter(|at| now.ms_since(**at) < CRASH_WINDOW_MS);
+    let crashes = u32::try_from(lately.count()).unwrap_or(u32::MAX);
+    let unasked = session.state.status == Status::Error && session.state.started;
+    if !unasked || crashes == 0 || crashes > session.launch.crash_restarts {
+        return;
+    }
+    let (app, id, generation) = (app.clone(), session.id, session.state.generation);
+    let (tasks, shutdown) = (app.tasks.clone(), app.shutdown.clone());
+    let again = async move {
+        sleep(FIRST_PAUSE.saturating_mul(1 << (crashes - 1).min(6))).await;
+        // Meanwhile somebody may have started or ended it.
+        let Ok(session) = by_id(&app, id).await else { return };
+        if session.hidden || session.state.generation != generation {
+            return;
+        }
+        tracing::warn!(session = %id, "{} has ended unasked ({crashes} within the hour) and is started again", session.name);
+        if let Err(e) = begin(&app, session, false).await {
+            tracing::warn!(session = %id, error = %e, "{id} could not be started again");
+        }
+    };
+    tasks.spawn(async move { shutdown.run_until_cancelled(again).await });
+}
+
+async fn tell(app: &App, session: &Session, fact: Fact) -> Result<(), Error> {
+    super::ingest::observed(app, Report::fact(session.id, Source::Chorus, clock::now(), fact)).await
+}
