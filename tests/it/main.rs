@@ -4,6 +4,7 @@
 //! Every story has a [`harness::World`] of its own: its own home, data folder, port, tmux server
 //! and scripted model. Stories wait for facts, never for time to pass.
 
+mod database;
 mod durability;
 mod harness;
 mod hooks;

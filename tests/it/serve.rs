@@ -97,7 +97,7 @@ async fn config_shows_every_value_and_where_it_comes_from() {
         .env("CHORUS_EDITOR", "ed")
         .env("EDITOR", "not-this")
         .env("CHORUS_SURPRISE", "1")
-        .env("DATABASE_URL", "postgres://another.program/db")
+        .env("DATABASE_URL", "mysql://another.program/db")
         .without_server()
         .start()
         .await;
