@@ -253,15 +253,24 @@ pub async fn restore(loaded: &Loaded, backup: &Path) -> Result<Option<PathBuf>> 
     Ok(existed.then_some(former))
 }
 
+/// Copies a database with its log, where what was committed last may be, if nobody closed it.
 fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
     remove(to);
-    let mut source = File::open(from)?;
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut target = File::options().write(true).create_new(true).mode(0o600).open(to)?;
-    std::io::copy(&mut source, &mut target)?;
-    target.sync_all()
+    for suffix in ["", "-wal"] {
+        let mut source = match File::open(with_suffix(from, suffix)) {
+            Ok(source) => source,
+            Err(_) if suffix == "-wal" => continue,
+            Err(e) => return Err(e),
+        };
+        let to = with_suffix(to, suffix);
+        let mut target = File::options().write(true).create_new(true).mode(0o600).open(to)?;
+        std::io::copy(&mut source, &mut target)?;
+        target.sync_all()?;
+    }
+    Ok(())
 }
 
 fn remove(file: &Path) {

@@ -32,7 +32,8 @@ const TURN: i32 = 2;
 
 // A statement that never ends, or the end of whoever began it, must not hold up what comes after.
 const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
-     SET idle_in_transaction_session_timeout = '60s'; SET tcp_user_timeout = '15s'";
+     SET idle_in_transaction_session_timeout = '60s'; SET tcp_user_timeout = '15s'; \
+     SET client_min_messages = 'warning'";
 const PATIENT: &str = "SET lock_timeout = '2s'";
 const HOLD: &str = "SELECT pg_advisory_lock($1, $2)";
 const TAKE_TURN: &str = "SELECT pg_advisory_xact_lock($1, $2)";

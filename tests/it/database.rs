@@ -209,26 +209,24 @@ async fn text_that_no_database_keeps_harms_nothing_else(store: Store) {
     let world = World::on(store).await;
     let agent = world.begin("s").await;
     let long = "x".repeat(9_000);
-    let odd = json!({"tool_name": "B\u{0}sh", "tool_use_id": "toolu_\u{0}1", "tool_input": {"a\u{0}": "\u{0}"},
-        "tool_response": {"stdout": "one\u{0}two", "stderr": ""}, "agent_id": "\u{0}"});
-    let large = Agent::called(&long, "ls");
-    let usual = Agent::called("toolu_2", "ls");
+    let odd = json!({"tool_name": "Bash", "tool_use_id": "toolu_\u{0}1", "agent_id": "\u{0}",
+        "tool_input": {"a\u{0}": "\u{0}"}, "tool_response": {"stdout": "one\u{0}two", "stderr": ""}});
+    let unknown = json!({"tool_name": "B\u{0}sh", "tool_use_id": "toolu_3", "tool_input": {}});
+    let (large, usual) = (Agent::called(&long, "ls"), Agent::called("toolu_2", "ls"));
     let send = |own| world.hook_request(&agent, "PostToolUse", own).send();
-    let answers = tokio::join!(send(&odd), send(&usual), send(&large));
-    for answer in [answers.0, answers.1, answers.2] {
+    let answers = tokio::join!(send(&odd), send(&usual), send(&large), send(&unknown));
+    for answer in [answers.0, answers.1, answers.2, answers.3] {
         answer.expect(204);
     }
-    let calls = calls(&world, "s").await;
-    assert_eq!(calls.len(), 3);
-    let kept = calls.iter().find(|c| c["tool"] == "B\u{fffd}sh").expect("the odd one");
-    assert_eq!(
-        (&kept["result"], &kept["tool_use_id"]),
-        (&json!("one\u{fffd}two"), &json!("toolu_\u{fffd}1"))
-    );
+    let all = calls(&world, "s").await;
+    assert_eq!(all.len(), 4);
+    let find = |key: &str, value: &str| all.iter().find(|c| c[key] == value).expect("a call");
+    assert_eq!(find("tool_use_id", "toolu_\u{fffd}1")["result"], "one\u{fffd}two");
+    assert_eq!(find("tool", "B\u{fffd}sh")["tool_use_id"], "toolu_3");
     // Twice is still once.
     send(&odd).await.expect(204);
     send(&large).await.expect(204);
-    assert_eq!(crate::hooks::calls(&world, "s").await.len(), 3);
+    assert_eq!(calls(&world, "s").await.len(), 4);
     // And what nobody can have is not found.
     world.get("/api/sessions/s%00").await.expect(404);
     assert_eq!(world.get("/api/sessions/s/logs?tool=%00").await.rows().len(), 0);
