@@ -22,6 +22,8 @@ use crate::{api, web};
 
 /// How many ports after the usual one are tried.
 const PORTS: u16 = 100;
+/// How often a data folder's lock is tried again before its holder is believed to be alive.
+const LOCK_TRIES: u32 = 15;
 /// How long running requests may take to end at a shutdown.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -162,7 +164,17 @@ fn make_folders(data: &DataDir) -> Result<()> {
 pub fn lock(data: &DataDir) -> Result<File> {
     let path = data.lock();
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    // A child that a killed server was just starting holds its lock until it has become another
+    // program.
+    for _ in 0..LOCK_TRIES {
+        if !matches!(locked, Err(fs::TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => match Running::find(data) {
             Some(other) => bail!(

@@ -153,6 +153,9 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn migrations_are_numbered_without_a_gap_and_alike_for_every_database() {
+    let engines: Vec<_> =
+        folders_in(&root().join("migrations")).iter().map(|f| name_of(f)).collect();
+    assert_eq!(engines, ["postgres", "sqlite"]);
     let mut expected: Option<(String, Vec<String>)> = None;
     for folder in folders_in(&root().join("migrations")) {
         let engine = name_of(&folder);

@@ -19,6 +19,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::OnceCell;
 
+/// Names the address of a database of a server on which databases may be made.
+const EXISTING: &str = "CHORUS_TEST_POSTGRES_URL";
+
 /// Makes a cluster, says `ready`, obeys `stop` and `start`, and removes everything when its input
 /// ends: whoever started it may be killed in any way.
 const SUPERVISOR: &str = r#"
@@ -211,6 +214,12 @@ impl Drop for Database {
 pub async fn database(migrate: impl AsyncFnOnce(&str)) -> Option<Database> {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     server()?;
+    // A template stays until its server ends, which somebody else's does not.
+    if std::env::var_os(EXISTING).is_some() {
+        let database = empty_database().await?;
+        migrate(database.url()).await;
+        return Some(database);
+    }
     let template = TEMPLATE.get_or_init(|| async {
         let name = new_name();
         run(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
@@ -248,7 +257,7 @@ fn new_name() -> String {
 /// The address of the server's own database.
 fn server() -> Option<&'static str> {
     static SERVER: OnceLock<Option<(Option<Cluster>, String)>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| match std::env::var("CHORUS_TEST_POSTGRES_URL") {
+    let server = SERVER.get_or_init(|| match std::env::var(EXISTING) {
         Ok(url) => Some((None, url)),
         Err(_) => Cluster::start().map(|cluster| {
             let url = cluster.url("postgres");

@@ -101,6 +101,7 @@ pub async fn open(loaded: &Loaded) -> Result<Db> {
     }
     let open = async {
         let db = Db::make(&place, loaded.config.synchronous).await?;
+        refuse_anothers(&db).await?;
         db.hold().await?;
         db.migrate().await?;
         Ok::<_, StoreError>(db)
@@ -108,6 +109,16 @@ pub async fn open(loaded: &Loaded) -> Result<Db> {
     let db = open.await.map_err(|e| unusable(&place, e))?;
     tracing::info!(database = %place, "the database is {place}");
     Ok(db)
+}
+
+/// Our tables are not made among somebody else's.
+async fn refuse_anothers(db: &Db) -> Result<(), StoreError> {
+    match db.owner().await? {
+        Owner::Another => Err(StoreError::Unfit(
+            "it holds another program's tables; make a database for Chorus".into(),
+        )),
+        Owner::Us | Owner::Nobody => Ok(()),
+    }
 }
 
 /// What `chorus db check` tells.
@@ -141,7 +152,11 @@ pub async fn migrate(loaded: &Loaded) -> Result<Vec<String>> {
     let place = choose(loaded).await?.place;
     let migrate = async {
         let db = Db::make(&place, loaded.config.synchronous).await?;
-        let applied = db.migrate().await;
+        let migrate = async {
+            refuse_anothers(&db).await?;
+            db.migrate().await
+        };
+        let applied = migrate.await;
         db.close().await;
         applied
     };
@@ -165,9 +180,7 @@ pub async fn copy(loaded: &Loaded, from: &Place, to: &Place) -> Result<Vec<Copie
     ready.await.map_err(|e| unusable(from, e))?;
     let target = Db::make(to, synchronous).await.map_err(|e| unusable(to, e))?;
     let filled = async {
-        if target.owner().await? == Owner::Another {
-            return Err(StoreError::Unfit("the target is another program's database".into()));
-        }
+        refuse_anothers(&target).await?;
         target.hold().await?;
         target.migrate().await?;
         copy::copy(&source, &target).await

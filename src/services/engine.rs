@@ -259,3 +259,6 @@ impl<F: Fn(Effect)> Runner<F> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

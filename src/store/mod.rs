@@ -34,9 +34,12 @@ use text::{key, text};
 /// Something the store could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database refused or could not be reached.
+    /// The database cannot be reached.
+    #[error("the database cannot be reached at the moment")]
+    Away,
+    /// The database refused, or went away in the middle.
     #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
     /// A migration could not be applied.
     #[error("the database could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -51,6 +54,16 @@ pub enum StoreError {
         /// Its value.
         value: String,
     },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(e: sqlx::Error) -> Self {
+        match e {
+            // No connection could be made in time, however often that was tried.
+            sqlx::Error::PoolTimedOut => Self::Away,
+            e => Self::Database(e),
+        }
+    }
 }
 
 /// The result of everything here.

@@ -33,7 +33,10 @@ const TURN: i32 = 2;
 // A statement that never ends, or the end of whoever began it, must not hold up what comes after.
 const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
      SET idle_in_transaction_session_timeout = '60s'; SET tcp_user_timeout = '15s'; \
+     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
      SET client_min_messages = 'warning'";
+/// A migration takes as long as it takes.
+const UNHURRIED: &str = "SET lock_timeout = 0; SET statement_timeout = 0";
 const PATIENT: &str = "SET lock_timeout = '2s'";
 const HOLD: &str = "SELECT pg_advisory_lock($1, $2)";
 const TAKE_TURN: &str = "SELECT pg_advisory_xact_lock($1, $2)";
@@ -98,9 +101,11 @@ impl Pools {
                 })
                 .after_connect(|c, _| Box::pin(async move { c.execute(SETTINGS).await.map(drop) }))
         };
-        let write = pool(1).connect_with(options.clone()).await?;
+        // Not by the pool, which does not say why it has no connection.
+        let mut first = connect(&options).await?;
         let (number, version, encoding): (i32, String, String) =
-            sqlx::query_as(VERSION).fetch_one(&write).await?;
+            sqlx::query_as(VERSION).fetch_one(&mut first).await?;
+        first.close().await?;
         if number < OLDEST {
             let why = format!("PostgreSQL {version} is too old: Chorus needs 15 or newer");
             return Err(StoreError::Unfit(why));
@@ -111,8 +116,20 @@ impl Pools {
             );
             return Err(StoreError::Unfit(why));
         }
-        let read = pool(8).connect_lazy_with(options.clone());
+        let (write, read) = (
+            pool(1).connect_lazy_with(options.clone()),
+            pool(8).connect_lazy_with(options.clone()),
+        );
         Ok(Self { read, write, options: options.into(), reign: Arc::default() })
+    }
+
+    /// Brings the database up to date.
+    pub(super) async fn migrate(&self) -> Result<()> {
+        let mut connection = self.write.acquire().await?;
+        connection.execute(UNHURRIED).await?;
+        MIGRATIONS.run(&mut *connection).await?;
+        connection.execute(SETTINGS).await?;
+        Ok(())
     }
 
     /// Holds the database against every other server, from now on.
@@ -201,11 +218,18 @@ impl Reign {
     }
 }
 
+/// Makes a connection.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    let connected = timeout(PATIENCE, options.connect()).await;
+    let mut connection = connected.map_err(|_| StoreError::Away)??;
+    connection.execute(SETTINGS).await?;
+    Ok(connection)
+}
+
 /// Holds the database by a connection of its own. Waits a moment for a server that has just ended:
 /// for PostgreSQL to notice, and for the commit that it may have sent with its last breath.
 async fn hold(options: &PgConnectOptions) -> Result<PgConnection> {
-    let connected = timeout(PATIENCE, options.connect()).await;
-    let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let mut connection = connect(options).await?;
     connection.execute(PATIENT).await?;
     let locked = sqlx::query(HOLD).bind(LOCKS).bind(SERVER).execute(&mut connection).await;
     if locked.as_ref().is_err_and(is_lock_timeout) {
@@ -259,6 +283,8 @@ async fn keep(mut connection: PgConnection, options: Arc<PgConnectOptions>, reig
             }
             sleep(LOOK / 4).await;
         };
+        // Again: in between, memory may have been read while another server wrote.
+        reign.away.store(true, Ordering::Release);
         reign.state.store(HELD, Ordering::Release);
         tracing::info!("the connection to PostgreSQL is back");
     }

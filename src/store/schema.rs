@@ -19,6 +19,10 @@ pub(super) const TABLES: [&str; 10] = [
     "events",
 ];
 
+/// Those that nobody else has, all of them, since the first migration.
+const MARKS: [&str; 4] =
+    ["session_messages", "command_logs", "permission_requests", "permission_rules"];
+
 /// Where the migrations that were applied are written down.
 const MIGRATIONS: &str = "_sqlx_migrations";
 const APPLIED: &str =
@@ -54,13 +58,15 @@ pub struct Check {
 impl Db {
     /// Whose the database is, as its tables tell.
     pub async fn owner(&self) -> Result<Owner> {
-        let tables = self.tables().await?;
-        Ok(match tables.as_slice() {
-            [] => Owner::Nobody,
-            // Another program may use sqlx as well, but not for all of these.
-            some if TABLES.iter().all(|ours| some.iter().any(|t| t == ours)) => Owner::Us,
-            _ => Owner::Another,
-        })
+        let mut tables = self.tables().await?;
+        if MARKS.iter().all(|ours| tables.iter().any(|t| t == ours)) {
+            return Ok(Owner::Us);
+        }
+        // A server that was killed at its first start leaves the list of migrations, with none in it.
+        if self.applied().await?.is_empty() {
+            tables.retain(|t| t != MIGRATIONS);
+        }
+        Ok(if tables.is_empty() { Owner::Nobody } else { Owner::Another })
     }
 
     /// Brings the database up to date. Tells which migrations that took.
@@ -68,7 +74,7 @@ impl Db {
         let before = self.applied().await?;
         match self {
             Self::Sqlite(pools) => sqlite::MIGRATIONS.run(&pools.write).await?,
-            Self::Postgres(pools) => postgres::MIGRATIONS.run(&pools.write).await?,
+            Self::Postgres(pools) => pools.migrate().await?,
         }
         let mut after = self.applied().await?;
         after.retain(|m| !before.contains(m));

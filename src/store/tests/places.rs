@@ -1,12 +1,17 @@
 //! Tests of one database beside another.
 
+use std::time::Duration;
+
 use sqlx::Executor as _;
+use tokio::time::timeout;
 
 use super::{call, connect, everything_that_is_written_can_be_read, on_postgres, on_sqlite, write};
+use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::record::ToolStatus;
+use crate::domain::time::Timestamp;
 use crate::store::copy::copy;
 use crate::store::schema::Owner;
-use crate::store::{Db, events, logs, sessions};
+use crate::store::{Db, Write, events, logs, sessions};
 
 #[tokio::test]
 async fn everything_is_copied_into_the_other_database_and_back() {
@@ -55,7 +60,40 @@ async fn a_database_of_another_program_is_known() {
     let db = connect(database.url()).await;
     assert_eq!(db.owner().await.expect("an owner"), Owner::Nobody);
     let Db::Postgres(pools) = &db else { panic!("no PostgreSQL") };
-    pools.write.execute("CREATE TABLE projects (id int)").await.expect("a table");
-    assert_eq!(db.owner().await.expect("an owner"), Owner::Another);
+    let of = async |sql: &'static str| {
+        pools.write.execute(sql).await.expect("done");
+        db.owner().await.expect("an owner")
+    };
+    assert_eq!(of("CREATE TABLE projects (id int)").await, Owner::Another);
+    // A server that was killed while it made its tables.
+    assert_eq!(of("ALTER TABLE projects RENAME TO x; CREATE SCHEMA s").await, Owner::Another);
+    assert_eq!(of("DROP TABLE x").await, Owner::Nobody);
+    db.migrate().await.expect("made");
+    assert_eq!(of("DROP TABLE token_usage").await, Owner::Us);
     db.close().await;
+}
+
+#[tokio::test]
+async fn ids_of_events_become_visible_in_their_order() {
+    let Some(scratch) = on_postgres().await else { return };
+    let database = scratch.database.as_ref().expect("a database");
+    let session = super::begin(&scratch.db).await;
+    let other = connect(database.url()).await;
+    let event = || {
+        let data = serde_json::json!({});
+        vec![Write::Event(NewEvent::new(EventKind::Hook, session.id, Timestamp(1), &data))]
+    };
+    let mut slow = scratch.db.begin().await.expect("a transaction");
+    let first = slow.apply(event()).await.expect("written");
+    let mut quick = other.begin().await.expect("a transaction");
+    let second = {
+        let mut writing = std::pin::pin!(quick.apply(event()));
+        let early = timeout(Duration::from_millis(300), &mut writing).await;
+        assert!(early.is_err(), "an id was given while an earlier one could not be seen yet");
+        slow.commit().await.expect("committed");
+        writing.await.expect("written")
+    };
+    quick.commit().await.expect("committed");
+    assert!(first[0].id < second[0].id);
+    other.close().await;
 }
