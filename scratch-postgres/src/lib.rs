@@ -29,7 +29,7 @@ set -u
 bin=$1 port=$2
 cd /
 dir=$(mktemp -d /tmp/chorus-pg.XXXXXX) || exit 1
-trap '' INT HUP TERM
+trap '' INT HUP TERM PIPE
 trap 'rm -rf "$dir"' EXIT
 make() { "$bin/initdb" -D "$dir/data" -U chorus -A trust -E UTF8 --no-sync --no-instructions "$@" >"$dir/log" 2>&1; }
 # Another order than that of bytes, where there is one: what relies on it is to fail.
