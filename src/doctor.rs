@@ -92,11 +92,11 @@ async fn store(loaded: &Loaded) -> Finding {
         let what = format!("the database {place} is not there yet");
         return finding(Level::Ok, what, Some("the server makes it at its first start"));
     }
-    match database::check(loaded).await {
+    match database::check(loaded, false).await {
         Ok(checked) if !checked.check.problems.is_empty() => finding(
             Level::Fail,
-            format!("the database {place} is not sound: {}", checked.check.problems.join("; ")),
-            Some("`chorus db restore` brings back a backup"),
+            format!("the database {place} cannot be used: {}", checked.check.problems.join("; ")),
+            Some("`chorus db check` tells more"),
         ),
         Ok(checked) if !checked.check.pending.is_empty() => finding(
             Level::Ok,

@@ -17,7 +17,7 @@ use crate::store::Place;
 pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode> {
     match command {
         Db::Check => {
-            let checked = database::check(loaded).await?;
+            let checked = database::check(loaded, true).await?;
             show::database(&checked, as_json)?;
             if !checked.check.problems.is_empty() {
                 return Ok(ExitCode::FAILURE);

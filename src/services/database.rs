@@ -1,7 +1,7 @@
 //! Choosing, opening and looking after the database.
 
 use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -131,15 +131,16 @@ pub struct Checked {
     pub check: Check,
 }
 
-/// Looks whether the database can be reached, is up to date and is sound.
-pub async fn check(loaded: &Loaded) -> Result<Checked> {
+/// Looks whether the database can be reached and is up to date; `deep`, also whether it is sound,
+/// which takes a look at every row.
+pub async fn check(loaded: &Loaded, deep: bool) -> Result<Checked> {
     let place = choose(loaded).await?.place;
     if matches!(place, Place::Sqlite(_)) && !is_there(&place) {
         return Err(unusable(&place, "there is no database yet; the server makes it"));
     }
     let check = async {
         let db = Db::connect(&place, loaded.config.synchronous).await?;
-        let check = db.check().await;
+        let check = db.check(deep).await;
         db.close().await;
         check
     };
@@ -210,7 +211,9 @@ pub async fn backup(loaded: &Loaded, file: &Path) -> Result<()> {
                 let _ = fs::remove_file(file);
             }
             unusable(&place, e)
-        })
+        })?;
+        let synced = File::open(file).and_then(|f| f.sync_all());
+        synced.map_err(|e| file_problem(file, e))
     };
     let done = backup.await;
     db.close().await;
@@ -235,7 +238,7 @@ pub async fn restore(loaded: &Loaded, backup: &Path) -> Result<Option<PathBuf>> 
                 return Err(StoreError::Unfit("this is no database of Chorus's".into()));
             }
             db.migrate().await?;
-            match db.check().await?.problems.as_slice() {
+            match db.check(true).await?.problems.as_slice() {
                 [] => Ok(()),
                 problems => Err(StoreError::Unfit(problems.join("; "))),
             }
@@ -251,9 +254,16 @@ pub async fn restore(loaded: &Loaded, backup: &Path) -> Result<Option<PathBuf>> 
     let former =
         beside(file, &format!("before-restore-{}", clock::now().to_string().replace(':', "")));
     let existed = file.exists();
+    // Opened and closed, it is one file: what is in its log goes into it, if it can be read at all.
+    if existed && let Ok(db) = Db::connect(&place, loaded.config.synchronous).await {
+        db.close().await;
+    }
     let exchanged = (|| {
         if existed {
-            for suffix in ["", "-wal", "-shm"] {
+            // There is a database at any moment: this name is of the former one until it is of the
+            // new one.
+            fs::hard_link(file, &former)?;
+            for suffix in ["-wal", "-shm"] {
                 let (from, to) = (with_suffix(file, suffix), with_suffix(&former, suffix));
                 if from.exists() {
                     fs::rename(from, to)?;
@@ -270,7 +280,7 @@ pub async fn restore(loaded: &Loaded, backup: &Path) -> Result<Option<PathBuf>> 
 fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
     remove(to);
     if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     for suffix in ["", "-wal"] {
         let mut source = match File::open(with_suffix(from, suffix)) {

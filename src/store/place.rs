@@ -26,7 +26,7 @@ impl Place {
             }
             return Ok(Self::Sqlite(path.into()));
         }
-        if !Self::is_postgres(url) {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             let why = "expected sqlite:///path/to/file or postgres://user@host/database";
             return Err(StoreError::Unfit(why.into()));
         }
@@ -36,11 +36,6 @@ impl Place {
             StoreError::Unfit(format!("the PostgreSQL URL cannot be read: {}", plain(&e)))
         })?;
         Ok(Self::Postgres(Box::new(options)))
-    }
-
-    /// Whether a URL is one of PostgreSQL's.
-    pub fn is_postgres(url: &str) -> bool {
-        url.starts_with("postgres://") || url.starts_with("postgresql://")
     }
 
     /// Whether it is a database of a PostgreSQL server.

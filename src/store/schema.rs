@@ -81,8 +81,9 @@ impl Db {
         Ok(after)
     }
 
-    /// Looks whether the database is up to date and sound.
-    pub async fn check(&self) -> Result<Check> {
+    /// Looks whether the database is up to date; `deep`, also whether it is sound, which takes a look
+    /// at every row.
+    pub async fn check(&self, deep: bool) -> Result<Check> {
         let applied = self.applied().await?;
         let known: Vec<String> = self
             .migrations()
@@ -94,18 +95,20 @@ impl Db {
             .filter(|m| !known.contains(m))
             .map(|m| format!("the migration {m} is of another version of Chorus"))
             .collect();
-        if let Self::Sqlite(pools) = self {
+        if let Self::Sqlite(pools) = self
+            && deep
+        {
             let said: Vec<String> =
                 sqlx::query_scalar(sqlite::INTEGRITY).fetch_all(&pools.read).await?;
             problems.extend(said.into_iter().filter(|line| line != "ok"));
         }
-        let mut rows = Vec::new();
         let tables = self.tables().await?;
-        for table in TABLES.iter().filter(|t| tables.iter().any(|there| there == *t)) {
-            rows.push(((*table).to_owned(), self.count(table).await?));
+        if self.owner().await? == Owner::Another {
+            problems.push(format!("it holds another program's tables: {}", tables.join(", ")));
         }
-        if rows.is_empty() && !tables.is_empty() {
-            problems.push(format!("it has tables, but not Chorus's: {}", tables.join(", ")));
+        let mut rows = Vec::new();
+        for table in TABLES.iter().filter(|t| deep && tables.iter().any(|there| there == *t)) {
+            rows.push(((*table).to_owned(), self.count(table).await?));
         }
         let pending = known.into_iter().filter(|m| !applied.contains(m)).collect();
         Ok(Check { applied, pending, rows, problems })

@@ -205,6 +205,49 @@ async fn nothing_is_lost_when_postgres_goes_away_and_comes_back() {
     world.wait_for("the last call is there", async || calls(&world, "s").await.len() == 21).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_are_made_again() {
+    if !scratch_postgres::is_here() {
+        return;
+    }
+    let world = World::on(Store::Postgres).await;
+    let agent = world.begin("s").await;
+    let mut taken = Vec::new();
+    for round in 0..3 {
+        world
+            .sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE datname = current_database() AND application_name LIKE 'chorus pid %'",
+            )
+            .await;
+        // Refused or taken, but nothing in between, and soon taken again.
+        for n in 0..20 {
+            let id = format!("toolu_{round}_{n:02}");
+            let answer = world.post_hook(&agent, "PostToolUse", &Agent::called(&id, "ls")).await;
+            assert!([204, 503].contains(&answer.status), "{}", answer.text());
+            if answer.status == 204 {
+                taken.push(id);
+            }
+        }
+        world
+            .wait_for("the database is held again", async || {
+                world.log().matches("the connection to PostgreSQL is back").count() > round
+            })
+            .await;
+        let id = format!("toolu_{round}_z");
+        let call = Agent::called(&id, "ls");
+        world
+            .wait_for("hooks are taken again", async || {
+                world.post_hook(&agent, "PostToolUse", &call).await.status == 204
+            })
+            .await;
+        taken.push(id);
+    }
+    let kept = calls(&world, "s").await;
+    let kept: Vec<_> = kept.iter().filter_map(|c| c["tool_use_id"].as_str()).collect();
+    assert!(taken.iter().all(|id| kept.contains(&id.as_str())), "{taken:?}\n{kept:?}");
+}
+
 async fn text_that_no_database_keeps_harms_nothing_else(store: Store) {
     let world = World::on(store).await;
     let agent = world.begin("s").await;
