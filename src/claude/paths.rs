@@ -54,6 +54,12 @@ pub fn subagent_transcript(transcript: &Path, agent_id: &str) -> Option<PathBuf>
     plain.then(|| subagents(transcript).join(format!("agent-{agent_id}.jsonl")))
 }
 
+/// Tells whose transcript a file in the folder of sub-agents is. `None` if it is none.
+pub fn agent_of(file: &Path) -> Option<String> {
+    let name = file.file_name()?.to_str()?;
+    Some(name.strip_prefix("agent-")?.strip_suffix(".jsonl")?.to_owned())
+}
+
 /// Finds the folder of the state files of running processes.
 pub fn sessions_dir(config_dir: &Path) -> PathBuf {
     config_dir.join("sessions")
@@ -63,7 +69,9 @@ pub fn sessions_dir(config_dir: &Path) -> PathBuf {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{config_dir, global_config, sessions_dir, slug, subagent_transcript, transcript};
+    use super::{
+        agent_of, config_dir, global_config, sessions_dir, slug, subagent_transcript, transcript,
+    };
 
     fn env(home: &'static str, config: &'static str) -> impl Fn(&str) -> Option<String> {
         move |name| match name {
@@ -93,6 +101,8 @@ mod tests {
             subagent_transcript(&main, "ae7"),
             Some("/c/projects/-project/id-1/subagents/agent-ae7.jsonl".into())
         );
+        assert_eq!(agent_of(Path::new("/c/x/agent-ae7.jsonl")), Some("ae7".into()));
+        assert_eq!(agent_of(Path::new("/c/x/agent-ae7.meta.json")), None);
         assert_eq!(subagent_transcript(&main, "../x"), None);
         assert_eq!(subagent_transcript(&main, ""), None);
     }

@@ -1,7 +1,6 @@
 //! The commands that speak to the server.
 
 use std::io::Read as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,18 +9,17 @@ use hyper::Method;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::args::{Command, Launch, New, Run, Send};
+use super::args::{Command, New, Run, Send};
 use super::client::Client;
-use super::{attach, show, start};
+use super::{attach, launch, show, start};
 use crate::api::permissions::Answer;
-use crate::api::projects::NewProject;
-use crate::api::sessions::{Attach, NewMessage, NewSession, Restart, SessionDetail, SessionView};
+use crate::api::sessions::{Attach, NewMessage, Restart, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
 use crate::domain::permission::{PermissionRequest, PermissionStatus, Verdict};
 use crate::domain::project::Project;
 use crate::domain::record::{CommandLog, Message};
-use crate::domain::session;
+use crate::domain::session::{ClaudeStatus, Status};
 
 /// Rows of `ps` and `permissions`.
 const MOST: usize = 1_000;
@@ -39,11 +37,11 @@ pub async fn run(
         Command::Run(Run { prompt, launch, attach }) => {
             let client = start::server(loaded, data).await?;
             let prompt = text_or_stdin(prompt)?;
-            create(&client, launch, Some(prompt), attach, json).await?;
+            return launch::create(&client, launch, Some(prompt), attach, json).await;
         }
         Command::New(New { launch, attach }) => {
             let client = start::server(loaded, data).await?;
-            create(&client, launch, None, attach, json).await?;
+            return launch::create(&client, launch, None, attach, json).await;
         }
         Command::Open => open(&Client::find(data).await?, data, json)?,
         other => return known(other, &Client::find(data).await?, json).await,
@@ -55,8 +53,11 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
     match command {
         Command::Ps { all } => {
             let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
-            let live = |s: &SessionView| all || s.claude_status != session::ClaudeStatus::Stopped;
-            show::sessions(&sessions.into_iter().filter(live).collect::<Vec<_>>(), json)?;
+            // One that ended by itself is news until somebody ends it.
+            let shown = |s: &SessionView| {
+                all || s.claude_status != ClaudeStatus::Stopped || s.status == Status::Error
+            };
+            show::sessions(&sessions.into_iter().filter(shown).collect::<Vec<_>>(), json)?;
         }
         Command::Show(s) => {
             let detail: SessionDetail = client.get(&path(&s.session, "")?).await?;
@@ -116,7 +117,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
 }
 
 /// A session's path in the API. Its name comes from the command line, so it is checked.
-fn path(session: &str, rest: &str) -> Result<String> {
+pub(super) fn path(session: &str, rest: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if session.is_empty() || !session.chars().all(plain) {
         bail!("{session:?} is not a session's name or id; `chorus ps` lists them");
@@ -131,61 +132,6 @@ fn text_or_stdin(text: String) -> Result<String> {
     let mut all = String::new();
     std::io::stdin().read_to_string(&mut all).context("standard input")?;
     Ok(all)
-}
-
-async fn create(
-    client: &Client,
-    launch: Launch,
-    prompt: Option<String>,
-    attach: bool,
-    json: bool,
-) -> Result<()> {
-    let directory = match &launch.directory {
-        Some(directory) => directory.clone(),
-        None => std::env::current_dir()?,
-    };
-    let directory = directory.canonicalize().with_context(|| directory.display().to_string())?;
-    let root = project_root(&directory);
-    let text = |p: &PathBuf| {
-        p.to_str().map(str::to_owned).ok_or_else(|| anyhow!("{} is not valid UTF-8", p.display()))
-    };
-    let project: Project =
-        client.post("/api/projects", &NewProject { root: text(&root)?, name: None }).await?;
-    let env = launch.env.iter().map(|pair| {
-        let (name, value) =
-            pair.split_once('=').ok_or_else(|| anyhow!("--env wants NAME=VALUE, not {pair:?}"))?;
-        Ok((name.to_owned(), value.to_owned()))
-    });
-    let new = NewSession {
-        name: launch.name,
-        project_id: Some(project.id),
-        initial_prompt: prompt,
-        workspace_path: Some(text(&directory)?),
-        launch: session::Launch {
-            model: launch.model,
-            permission_mode: launch.permission_mode,
-            allowed_tools: launch.allowed_tools,
-            env: env.collect::<Result<_>>()?,
-            extra_args: launch.extra,
-            ..session::Launch::default()
-        },
-        ..NewSession::default()
-    };
-    let session: SessionView = client.post("/api/sessions", &new).await?;
-    if attach {
-        return attach_to(client, session.name.as_str(), json).await;
-    }
-    let hints = format!(
-        "{0} has started; `chorus attach {0}`, `chorus logs {0}`, `chorus permissions`",
-        session.name
-    );
-    show::done(&hints, &session, json)
-}
-
-/// The project of a directory: the git repository around it, else the directory itself.
-fn project_root(directory: &std::path::Path) -> PathBuf {
-    let git = directory.ancestors().find(|d| d.join(".git").exists());
-    git.unwrap_or(directory).to_owned()
 }
 
 async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<ExitCode> {
@@ -262,7 +208,7 @@ async fn oldest(client: &Client, session: Option<String>) -> Result<String> {
     Ok(oldest.id.to_string())
 }
 
-async fn attach_to(client: &Client, session: &str, json: bool) -> Result<()> {
+pub(super) async fn attach_to(client: &Client, session: &str, json: bool) -> Result<()> {
     let how: Attach = client.post(&path(session, "/attach")?, &Value::Null).await?;
     if json {
         return show::json(&how);

@@ -8,10 +8,11 @@ mod commands;
 mod db;
 pub mod exec;
 pub mod hook;
+mod launch;
 mod show;
 mod start;
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -35,6 +36,13 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     match run(args) {
         Ok(code) => code,
+        // Nobody reads any more (`| head`).
+        Err(e)
+            if e.downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(e) => {
             eprintln!("chorus: {e:#}");
             if let Some(client::Refused(problem)) = e.downcast_ref() {

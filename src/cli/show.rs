@@ -16,7 +16,7 @@ use crate::domain::record::{CommandLog, Message};
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
 
-/// Prints a line; that nobody reads any more (`| head`) is no error.
+/// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
 macro_rules! say {
     ($($arg:tt)*) => {
         writeln!(std::io::stdout(), $($arg)*)?
@@ -128,7 +128,15 @@ pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
         say!("  restarts    {}", s.restarts);
     }
     if let Some(output) = &detail.last_output {
-        say!("\n{}", safe(output));
+        let lines: Vec<String> = output.lines().map(|line| safe(line.trim_end())).collect();
+        let blank = |lines: &[String]| lines.iter().all(String::is_empty);
+        say!("");
+        // Of several empty lines one: a dead terminal is mostly empty.
+        for (i, line) in lines.iter().enumerate() {
+            if !(line.is_empty() && blank(&lines[i.saturating_sub(1)..=i])) {
+                say!("{line}");
+            }
+        }
     }
     Ok(())
 }
@@ -180,10 +188,12 @@ pub fn story(said: &[Message], tools: &[CommandLog], as_json: bool) -> Result<()
     let mut lines: Vec<(Timestamp, String)> = said
         .iter()
         .map(|m| {
-            let who = match m.direction {
-                Direction::User => "you",
-                Direction::Assistant => "claude",
-                Direction::System => "system",
+            let who = match (m.direction, &m.agent_id) {
+                (Direction::User, None) => "you",
+                (Direction::User, Some(_)) => "claude to its sub-agent",
+                (Direction::Assistant, None) => "claude",
+                (Direction::Assistant, Some(_)) => "sub-agent",
+                (Direction::System, _) => "system",
             };
             let fate = match m.delivery_status {
                 None | Some(Delivery::Delivered) => String::new(),

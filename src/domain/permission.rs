@@ -155,6 +155,20 @@ pub fn subject(tool: &str, input: &serde_json::Value) -> Option<String> {
     input.get(key)?.as_str().map(str::to_owned)
 }
 
+/// What a dialog about a call shows of it for certain, so that it can be told from another's: the
+/// beginning of the command, the file's name, the address; else the tool's own name.
+pub fn landmark(tool: &str, input: &serde_json::Value) -> String {
+    let Some(subject) = subject(tool, input) else {
+        // `mcp__server__tool` is shown as its parts.
+        return tool.rsplit("__").next().unwrap_or(tool).to_owned();
+    };
+    let words = match tool {
+        "Bash" | "WebFetch" | "WebSearch" => subject.trim_start(),
+        _ => subject.rsplit('/').next().unwrap_or(&subject),
+    };
+    words.lines().next().unwrap_or_default().chars().take(40).collect()
+}
+
 impl SessionRule {
     /// The rule that "allow for the session" would make of a request. Editing tools share one
     /// subject: once a file may be written, it may be edited too. Plans and questions get none.
@@ -197,7 +211,7 @@ pub fn summarise(tool: &str, input: &serde_json::Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{SessionRule, summarise};
+    use super::{SessionRule, landmark, summarise};
 
     #[test]
     fn a_session_rule_covers_the_same_subject_only() {
@@ -207,6 +221,14 @@ mod tests {
         assert!(!rule.covers("Bash", &json!({"command": "ls; rm x"})));
         assert!(!rule.covers("Write", &json!({"command": "ls"})));
         assert_eq!(SessionRule::of("ExitPlanMode", &json!({})), None);
+    }
+
+    #[test]
+    fn a_landmark_is_what_the_dialog_shows() {
+        let bash = json!({"command": "  touch x && echo ran\nls"});
+        assert_eq!(landmark("Bash", &bash), "touch x && echo ran");
+        assert_eq!(landmark("Write", &json!({"file_path": "/p/src/a.rs"})), "a.rs");
+        assert_eq!(landmark("mcp__demo__echo", &json!({"text": "hi"})), "echo");
     }
 
     #[test]

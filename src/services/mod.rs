@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod held;
 pub mod ingest;
+pub mod keyboard;
 pub mod launch;
 pub mod live;
 pub mod observe;

@@ -44,8 +44,19 @@ pub struct Report {
     pub asks: Option<Box<PermissionRequest>>,
     /// A hook that is kept as it came: its delivery, and what it said.
     pub raw: Option<(Stamp, serde_json::Value)>,
-    /// The transcript has been read up to this offset of this file.
-    pub read_to: Option<(u64, String)>,
+    /// What was read is in this report.
+    pub read_to: Option<ReadTo>,
+}
+
+/// How far a transcript has been read.
+#[derive(Clone, Debug)]
+pub struct ReadTo {
+    /// The sub-agent whose transcript it is, if not the conversation's own.
+    pub agent: Option<String>,
+    /// Bytes.
+    pub offset: u64,
+    /// Which file.
+    pub file: String,
 }
 
 impl Report {
@@ -141,8 +152,8 @@ impl Intake<'_> {
             self.unit.write(Write::LocateTranscript { id: id.clone(), path });
             self.unit.then(Effect::Rewatch(self.id));
         }
-        if let (Some(id), Some((offset, file))) = (conversation, report.read_to) {
-            self.unit.write(Write::TranscriptRead { id, offset, file });
+        if let (Some(id), Some(ReadTo { agent, offset, file })) = (conversation, report.read_to) {
+            self.unit.write(Write::TranscriptRead { id, agent, offset, file });
         }
         if let Some((stamp, data)) = raw {
             let mut event = NewEvent::new(EventKind::Hook, self.id, self.unit.now, &data);
@@ -181,7 +192,8 @@ impl Intake<'_> {
             }),
             (Record::Said(utterance), Some(id)) => {
                 let source = match utterance.direction {
-                    Direction::User => MessageSource::Terminal,
+                    // A sub-agent is told by Claude, not by a person.
+                    Direction::User if utterance.agent_id.is_none() => MessageSource::Terminal,
                     _ => MessageSource::Hook,
                 };
                 let prompt = prompts.get(&utterance.key).cloned();

@@ -1,5 +1,7 @@
 //! Permission requests: finding them and deciding them.
 
+use std::sync::Arc;
+
 use super::App;
 use super::error::Error;
 use super::observe::{Report, observe};
@@ -49,7 +51,7 @@ pub async fn oldest_pending(app: &App, session: SessionId) -> Result<PermissionI
 
 /// Decides a request. The first decision wins.
 pub async fn decide(
-    app: &App,
+    app: &Arc<App>,
     id: PermissionId,
     decision: Decision,
     by: DecidedBy,
@@ -93,6 +95,7 @@ pub async fn decide(
             stored
         }
     };
+    super::keyboard::stand_in(app, id);
     tracing::info!(request = %id, session = %request.session_id, verdict = %wanted.verdict, by = %by, "request {id} was decided");
     Ok(request)
 }

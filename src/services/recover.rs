@@ -9,9 +9,9 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, couriers, ingest};
+use super::{App, couriers, ingest, keyboard};
 use crate::clock;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::observation::Fact;
 use crate::domain::session::{ClaudeStatus, Session, Source};
 use crate::process;
@@ -39,6 +39,12 @@ pub async fn run(app: &Arc<App>) {
             let (app, id) = (app.clone(), session.id);
             app.clone().tasks.spawn(async move { couriers::recover(&app, id, sending).await });
         }
+    }
+    let decided = |live: &Live| -> Vec<PermissionId> {
+        live.open.values().filter(|o| o.decision.is_some()).map(|o| o.request.id).collect()
+    };
+    for id in app.engine.read(decided).await.unwrap_or_default() {
+        keyboard::stand_in(app, id);
     }
     app.watcher.sweep();
     if !sessions.is_empty() {

@@ -3,6 +3,8 @@
 //! Files are watched by the kernel's notifications, processes by the kernel too. A sweep, every
 //! `poll_interval`, repairs what no event told. One task does all the reading, in order.
 
+mod transcripts;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +13,12 @@ use std::time::Duration;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
+use transcripts::Transcripts;
 
 use super::observe::Report;
 use super::{App, ingest, recover};
 use crate::claude::paths;
 use crate::claude::state_file::{self, StateFile};
-use crate::claude::tail::{self, Chunk, Limits, Position};
-use crate::claude::transcript;
 use crate::clock;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
@@ -27,6 +28,9 @@ use crate::store::conversations;
 
 /// Orders that may wait. Each names what to look at, so a dropped one is made up by the sweep.
 const ORDERS: usize = 1_024;
+
+/// How long after its end a conversation's last lines may be written. Milliseconds.
+const LAST_LINES_MS: i64 = 10_000;
 
 /// A handle on the watching task.
 #[derive(Clone)]
@@ -69,16 +73,11 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
         folders: HashSet::new(),
         awaited: HashMap::new(),
         pids: HashMap::new(),
-        transcripts: HashMap::new(),
+        transcripts: Transcripts::new(app),
+        finished: HashSet::new(),
         waited_for: HashSet::new(),
     };
     app.tasks.spawn(watching.run(orders));
-}
-
-struct Followed {
-    session: SessionId,
-    conversation: ConversationId,
-    position: Position,
 }
 
 struct Watching {
@@ -89,7 +88,9 @@ struct Watching {
     awaited: HashMap<PathBuf, HashSet<SessionId>>,
     /// Whose state file `<pid>.json` is.
     pids: HashMap<u32, SessionId>,
-    transcripts: HashMap<PathBuf, Followed>,
+    transcripts: Transcripts,
+    /// Conversations of live sessions that are over and read to their ends.
+    finished: HashSet<ConversationId>,
     waited_for: HashSet<Process>,
 }
 
@@ -152,7 +153,10 @@ impl Watching {
             self.appeared(path).await;
         }
         match path.extension().and_then(|e| e.to_str()) {
-            Some("jsonl") => self.read_transcript(path).await,
+            Some("jsonl") => match self.transcripts.newcomer(path) {
+                Some(session) => self.look(session).await,
+                None => self.transcripts.read(path).await,
+            },
             Some("json") => {
                 let pid = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse().ok());
                 if let Some(session) = pid.and_then(|pid: u32| self.pids.get(&pid).copied()) {
@@ -195,26 +199,39 @@ impl Watching {
             self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
         }
         let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
-        for conversation in known {
-            let Some(path) = conversation.transcript_path.map(PathBuf::from) else { continue };
-            let current = session.state.conversation.as_ref() == Some(&conversation.id);
-            if !self.transcripts.contains_key(&path) {
-                let inode = conversation.transcript_file.and_then(|f| f.parse().ok()).unwrap_or(0);
-                let position =
-                    Position { offset: conversation.transcript_offset, inode, skipping: false };
-                let followed = Followed { session: id, conversation: conversation.id, position };
-                self.transcripts.insert(path.clone(), followed);
+        for conversation in &known {
+            let Some(path) = conversation.transcript_path.as_ref().map(PathBuf::from) else {
+                continue;
+            };
+            let current =
+                session.is_live() && session.state.conversation.as_ref() == Some(&conversation.id);
+            if current {
+                self.finished.remove(&conversation.id);
+            } else if self.finished.contains(&conversation.id) {
+                continue;
             }
+            self.transcripts.follow(conversation, &path);
             if let Some(folder) = path.parent() {
                 self.watch_for(id, folder);
             }
-            self.read_transcript(&path).await;
-            if !current || !session.is_live() {
-                self.transcripts.remove(&path);
+            if current {
+                self.watch_for(id, &paths::subagents(&path));
+            }
+            self.transcripts.read(&path).await;
+            self.transcripts.read_subagents(conversation, &path).await;
+            if !current {
+                self.transcripts.forget(&conversation.id);
+                let ended = conversation.ended_at.map_or(0, |at| clock::now().ms_since(at));
+                if session.is_live() && ended > LAST_LINES_MS {
+                    self.finished.insert(conversation.id.clone());
+                }
             }
         }
         if !session.is_live() {
             self.pids.retain(|_, s| *s != id);
+            known.iter().for_each(|conversation| {
+                self.finished.remove(&conversation.id);
+            });
             self.awaited.values_mut().for_each(|waiting| {
                 waiting.remove(&id);
             });
@@ -276,33 +293,6 @@ impl Watching {
         }
     }
 
-    async fn read_transcript(&mut self, path: &Path) {
-        let Some(followed) = self.transcripts.get_mut(path) else { return };
-        loop {
-            let chunk = match tail::read(path, followed.position, Limits::default()) {
-                Ok(Some(chunk)) => chunk,
-                // Claude Code makes it at the first prompt.
-                Ok(None) => return,
-                Err(e) => {
-                    tracing::warn!(error = %e, path = %path.display(), "a transcript cannot be read");
-                    return;
-                }
-            };
-            if chunk.position == followed.position {
-                return;
-            }
-            let report = transcript_report(followed, &chunk);
-            if let Err(e) = ingest::observed(&self.app, report).await {
-                tracing::warn!(error = %e, "a part of a transcript was not recorded; it is read again");
-                return;
-            }
-            followed.position = chunk.position;
-            if !chunk.more {
-                return;
-            }
-        }
-    }
-
     // --- the sweep ---
 
     async fn sweep(&mut self) {
@@ -328,23 +318,6 @@ impl Watching {
             self.app.couriers.wake(id);
         }
     }
-}
-
-/// What a part of a transcript says.
-fn transcript_report(followed: &Followed, chunk: &Chunk) -> Report {
-    let now = clock::now();
-    let mut report = Report::new(followed.session, Source::Transcript);
-    for (_, line) in chunk.lines() {
-        // A line that is no JSON is Claude Code's trouble, not ours: there is nothing to record.
-        let Ok(Some(item)) = transcript::parse_line(line, now) else { continue };
-        report.facts.extend(item.facts.into_iter().map(|fact| (item.at, fact)));
-        report.records.extend(item.records);
-    }
-    report.prompts = ingest::prompt_digests(&report.records);
-    ingest::scrub_records(&mut report.records);
-    report.conversation = Some(followed.conversation.clone());
-    report.read_to = Some((chunk.position.offset, chunk.position.inode.to_string()));
-    report
 }
 
 /// What a state file says about a session.

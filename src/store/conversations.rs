@@ -1,5 +1,7 @@
 //! Conversations, and how far their transcripts have been read.
 
+use std::collections::HashMap;
+
 use super::{Db, Result, Tx, id, key, on, text};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::session::Conversation;
@@ -16,9 +18,16 @@ const END: &str = "UPDATE conversations SET ended_at = $2, end_reason = $3 \
      WHERE id = $1 AND ended_at IS NULL";
 const READ_TO: &str =
     "UPDATE conversations SET transcript_offset = $2, transcript_file = $3 WHERE id = $1";
+const SUBAGENTS: &str = "SELECT agent_id, transcript_offset, transcript_file \
+     FROM subagent_transcripts WHERE conversation_id = $1";
+const READ_SUBAGENT_TO: &str = "INSERT INTO subagent_transcripts \
+     (conversation_id, agent_id, transcript_offset, transcript_file) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (conversation_id, agent_id) DO UPDATE SET \
+     transcript_offset = excluded.transcript_offset, transcript_file = excluded.transcript_file";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[OF_SESSION, START, LOCATE, END, READ_TO];
+pub(super) const STATEMENTS: &[&str] =
+    &[OF_SESSION, START, LOCATE, END, READ_TO, SUBAGENTS, READ_SUBAGENT_TO];
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -89,5 +98,30 @@ pub(super) async fn read_to(
 ) -> Result<()> {
     on!(execute tx, sqlx::query(READ_TO)
         .bind(key(&conversation.0)).bind(i64::try_from(offset).unwrap_or(i64::MAX)).bind(text(file)));
+    Ok(())
+}
+
+/// Reads how far the transcripts of a conversation's sub-agents have been read: by agent, the offset
+/// and the file.
+pub async fn subagents(
+    db: &Db,
+    conversation: &ConversationId,
+) -> Result<HashMap<String, (u64, String)>> {
+    let rows: Vec<(String, i64, String)> = on!(read db, c => sqlx::query_as(SUBAGENTS)
+        .bind(key(&conversation.0)).fetch_all(c).await?);
+    let position = |offset| u64::try_from(offset).unwrap_or(0);
+    Ok(rows.into_iter().map(|(agent, offset, file)| (agent, (position(offset), file))).collect())
+}
+
+pub(super) async fn read_subagent_to(
+    tx: &mut Tx,
+    conversation: &ConversationId,
+    agent: &str,
+    offset: u64,
+    file: &str,
+) -> Result<()> {
+    on!(execute tx, sqlx::query(READ_SUBAGENT_TO)
+        .bind(key(&conversation.0)).bind(key(agent)).bind(i64::try_from(offset).unwrap_or(i64::MAX))
+        .bind(text(file)));
     Ok(())
 }

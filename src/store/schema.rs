@@ -6,10 +6,11 @@ use sqlx::migrate::Migrator;
 use super::{Db, Result, StoreError, on, postgres, sqlite};
 
 /// Our tables: each after those it refers to.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "projects",
     "sessions",
     "conversations",
+    "subagent_transcripts",
     "session_messages",
     "command_logs",
     "command_outputs",

@@ -75,6 +75,8 @@ pub enum Write {
     TranscriptRead {
         /// Which.
         id: ConversationId,
+        /// The sub-agent whose transcript it is, if not the conversation's own.
+        agent: Option<String>,
         /// Bytes.
         offset: u64,
         /// Which file.
@@ -206,8 +208,11 @@ impl Tx {
             Write::EndConversation { id, reason, at } => {
                 conversations::end(self, &id, &reason, at).await
             }
-            Write::TranscriptRead { id, offset, file } => {
+            Write::TranscriptRead { id, agent: None, offset, file } => {
                 conversations::read_to(self, &id, offset, &file).await
+            }
+            Write::TranscriptRead { id, agent: Some(agent), offset, file } => {
+                conversations::read_subagent_to(self, &id, &agent, offset, &file).await
             }
             Write::Tool { session, conversation, call } => {
                 made.calls.push(logs::Told { session, conversation, call });

@@ -16,6 +16,7 @@ mod real_ends;
 mod real_outages;
 mod real_permissions;
 mod real_prompts;
+mod real_record;
 mod real_start;
 mod robustness;
 mod serve;

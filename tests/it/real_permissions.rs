@@ -6,7 +6,9 @@ use std::time::Duration;
 use scripted_model::Script;
 use serde_json::{Value, json};
 
-use crate::harness::{World, wait_longer};
+use rustix::process::Signal;
+
+use crate::harness::{World, processes, wait_longer};
 
 /// Opens a session whose Claude asks for a permission to run a command.
 async fn asking(world: &World, name: &str) -> Value {
@@ -150,6 +152,50 @@ async fn what_was_allowed_for_the_session_is_not_asked_again_after_a_restart_too
         world.ask("p", "bash").await;
     }
     world.wait_for_file(&made).await;
+}
+
+/// Ends the hook that waits for a decision, as somebody might who sees it hang about.
+async fn end_the_hook(world: &World) {
+    world
+        .wait_for("the waiting hook is ended", async || {
+            let hooks = processes::living_in(&world.home())
+                .into_iter()
+                .filter(|pid| processes::arguments(*pid).ends_with(&["PermissionRequest".into()]));
+            let hooks: Vec<u32> = hooks.collect();
+            hooks.iter().for_each(|pid| processes::signal(*pid, Signal::KILL));
+            !hooks.is_empty()
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_allowance_that_no_hook_can_carry_is_given_by_key() {
+    let world = World::start().await;
+    let request = asking(&world, "p").await;
+    world.wait_for_screen("p", "Do you want to proceed?").await;
+    end_the_hook(&world).await;
+    world.decide(&request, &json!({"decision": "allow"})).await;
+    world.wait_for_file(&world.project().join("made-by-bash.txt")).await;
+    let request = world.wait_for_outcome(&request, "honoured").await;
+    assert_eq!(request["decided_by"], "api");
+    world.wait_for_words("p", "The command finished.").await;
+    world.wait_for_status("p", "idle").await;
+}
+
+#[tokio::test]
+async fn a_denial_that_no_hook_can_carry_is_given_by_key_and_its_words_follow() {
+    let world = World::start().await;
+    let request = asking(&world, "p").await;
+    world.wait_for_screen("p", "Do you want to proceed?").await;
+    end_the_hook(&world).await;
+    // The server's death in between changes nothing.
+    world.decide(&request, &json!({"decision": "deny", "message": "scenario:hello instead"})).await;
+    world.kill9();
+    world.start_again().await;
+    world.wait_for_outcome(&request, "honoured").await;
+    world.wait_for_words("p", "scenario:hello instead").await;
+    world.wait_for_words("p", "Hello from the scripted model.").await;
+    assert!(!world.project().join("made-by-bash.txt").exists());
 }
 
 /// Commands by which a Claude tries to answer a question: its own server is all that it needs.

@@ -57,13 +57,15 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     world.post("/api/sessions/a/send", &second).await.expect(202);
     blocked(&world, "a", "this folder is trusted").await;
 
-    // The first row, "No, exit", is the chosen one.
-    keys(&world, "a", &["Down"]).await;
-    world
-        .wait_for("the other row is chosen", async || {
-            world.pane_text("a").await.contains("❯ Yes, I trust")
-        })
-        .await;
+    // In 2.1.329 the first row, "No, exit", is the chosen one; before, it was the other.
+    let trusting = async || {
+        let text = world.pane_text("a").await;
+        text.contains("❯ Yes, I trust") || text.contains("❯ 1. Yes, I trust")
+    };
+    if !trusting().await {
+        keys(&world, "a", &["Down"]).await;
+    }
+    world.wait_for("the row that trusts is chosen", trusting).await;
     keys(&world, "a", &["Enter"]).await;
     wait_longer(Duration::from_secs(25), "both prompts have reached the model", async || {
         let seen: Vec<String> = world.model.requests().into_iter().map(|r| r.prompt).collect();
@@ -77,6 +79,26 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     let view = world.wait_for_status("a", "idle").await;
     assert!(view["detail"]["remedy"].is_null(), "{view}");
     assert_eq!(view["id"], id.as_str());
+}
+
+#[tokio::test]
+async fn the_command_line_says_what_holds_up_or_fails_a_start() {
+    let held_up = world(World::build(), |c| c["projects"] = json!({})).await;
+    let ran = held_up.cli(&["run", "--name", "a", "hello"]).await.ok().stdout;
+    assert!(ran.contains("a is held up: ") && ran.contains("→ "), "{ran}");
+
+    let failing = World::build().stand_in().start().await;
+    let program = &failing.env()["CHORUS_CLAUDE"];
+    fs::write(program, "#!/bin/sh\ncase $1 in --version) echo 2.1.329;; *) exit 7;; esac\n")
+        .expect("a program that ends at once");
+    let ran = failing.cli(&["run", "--name", "b", "hello"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("b failed: ") && ran.stdout.contains("exit status 7"), "{ran:?}");
+    let listed = failing.cli(&["ps"]).await.ok().stdout;
+    assert!(listed.contains("exit status 7"), "a failure is news: {listed}");
+    failing.cli(&["kill", "b"]).await.ok();
+    let listed = failing.cli(&["ps"]).await.ok().stdout;
+    assert!(!listed.contains("exit status 7"), "{listed}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ mod agent;
 mod claude;
 mod events;
 mod http;
-mod processes;
+pub mod processes;
 mod store;
 mod world;
 

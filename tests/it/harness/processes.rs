@@ -61,6 +61,13 @@ pub fn environment(pid: u32) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// The arguments that a process was started with, its program first.
+pub fn arguments(pid: u32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
 /// Every process that was started with this `HOME`: a world's home is its own, so they are all its
 /// children, whatever they did to leave the family.
 pub fn living_in(home: &Path) -> Vec<u32> {
