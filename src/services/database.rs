@@ -151,6 +151,9 @@ pub async fn check(loaded: &Loaded, deep: bool) -> Result<Checked> {
 /// Brings the database up to date. Tells which migrations that took.
 pub async fn migrate(loaded: &Loaded) -> Result<Vec<String>> {
     let place = choose(loaded).await?.place;
+    if let Place::Sqlite(file) = &place {
+        make_folder_of(file).map_err(|e| file_problem(file, e))?;
+    }
     let migrate = async {
         let db = Db::make(&place, loaded.config.synchronous).await?;
         let migrate = async {
@@ -276,12 +279,17 @@ pub async fn restore(loaded: &Loaded, backup: &Path) -> Result<Option<PathBuf>> 
     Ok(existed.then_some(former))
 }
 
+fn make_folder_of(file: &Path) -> std::io::Result<()> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        None => Ok(()),
+    }
+}
+
 /// Copies a database with its log, where what was committed last may be, if nobody closed it.
 fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
     remove(to);
-    if let Some(folder) = to.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+    make_folder_of(to)?;
     for suffix in ["", "-wal"] {
         let mut source = match File::open(with_suffix(from, suffix)) {
             Ok(source) => source,
