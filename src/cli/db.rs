@@ -32,14 +32,15 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
             show::done(&text, &json!({ "applied": applied }), as_json)?;
         }
         Db::Copy { from, to } => {
-            let from = place(loaded, from.as_deref(), "--from")?;
-            let to = place(loaded, to.as_deref(), "--to")?;
+            let configured = database::choose(loaded).await?.place;
+            let from = place(&configured, from.as_deref(), "--from")?;
+            let to = place(&configured, to.as_deref(), "--to")?;
             if from.to_string() == to.to_string() {
                 bail!(
                     "{from} cannot be copied into itself; name the other one with --from or --to"
                 );
             }
-            let _locks = locks(loaded, &[&from, &to])?;
+            let _locks = locks(loaded, &configured, &[&from, &to])?;
             let copied = database::copy(loaded, &from, &to).await?;
             let rows: i64 = copied.iter().map(|c| c.rows).sum();
             let text = format!(
@@ -53,7 +54,8 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
             show::done(&text, &json!({ "file": file }), as_json)?;
         }
         Db::Restore { file } => {
-            let _locks = locks(loaded, &[&loaded.place()])?;
+            let configured = database::choose(loaded).await?.place;
+            let _locks = locks(loaded, &configured, &[&configured])?;
             let former = database::restore(loaded, &file).await?;
             let text = match &former {
                 Some(former) => {
@@ -67,21 +69,20 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn place(loaded: &Loaded, url: Option<&str>, flag: &str) -> Result<Place> {
+fn place(configured: &Place, url: Option<&str>, flag: &str) -> Result<Place> {
     match url {
         Some(url) => Place::parse(url).context(flag.to_owned()),
-        None => Ok(loaded.place()),
+        None => Ok(configured.clone()),
     }
 }
 
 /// Keeps servers off SQLite files as long as this lives: by the locks of the folders they are in,
 /// and of the data folder if one of them is the configured database.
-fn locks(loaded: &Loaded, places: &[&Place]) -> Result<Vec<std::fs::File>> {
-    let configured = loaded.place();
+fn locks(loaded: &Loaded, configured: &Place, places: &[&Place]) -> Result<Vec<std::fs::File>> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for place in places {
         let Place::Sqlite(file) = place else { continue };
-        let ours = matches!(&configured, Place::Sqlite(ours) if same(ours, file));
+        let ours = matches!(configured, Place::Sqlite(ours) if same(ours, file));
         let around = file.parent().map(Path::to_owned).unwrap_or_default();
         let own = Some(loaded.config.data_dir.clone()).filter(|dir| ours && dir.is_dir());
         let around = Some(around).filter(|dir| DataDir(dir.clone()).lock().exists());

@@ -425,6 +425,8 @@ async fn a_database_that_other_programs_name_is_used_only_if_it_is_empty_or_ours
     world.start_again().await;
     assert_eq!(world.get("/api/sessions").await.rows().len(), 0);
     assert!(world.log().contains("left alone"), "{}", world.log());
+    let refused = world.cli(&["db", "restore", "x.db"]).await;
+    assert!(refused.stderr.contains("a server is running"), "{}", refused.stderr);
     assert_eq!(world.stop().await, Some(0));
     // Whose it is cannot be found out: to guess would be to forget.
     world.set_env("DATABASE_URL", "postgres://me:geheim@127.0.0.1:1/app");
