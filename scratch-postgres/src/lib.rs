@@ -71,7 +71,9 @@ impl Cluster {
     /// If PostgreSQL is not there.
     pub fn start() -> Option<Self> {
         if std::env::var("CHORUS_TEST_POSTGRES").is_ok_and(|v| v == "skip") {
-            eprintln!("SKIPPED: CHORUS_TEST_POSTGRES=skip, so nothing was tested on PostgreSQL");
+            // Not by eprintln, which shows in tests that fail only.
+            let said = "SKIPPED: CHORUS_TEST_POSTGRES=skip, so nothing is tested on PostgreSQL";
+            let _ = writeln!(std::io::stderr(), "{said}");
             return None;
         }
         let Some(bin) = binaries() else {
