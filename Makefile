@@ -19,13 +19,13 @@ demo: ## Show a real Claude Code being run, watched and approved (KEEP=1 leaves 
 		cargo build --bin chorus --example demo && \
 		CHORUS_TEST_CLAUDE="$$claude" KEEP="$(KEEP)" cargo run --quiet --example demo -- $(ARGS)
 
-test: ## Run all tests, on the real Claude Code and tmux
-	@scripts/need cargo cc git tmux npm
+test: ## Run all tests, on the real Claude Code, tmux and PostgreSQL
+	@scripts/need cargo cc git tmux npm postgres
 	@claude=$$(scripts/claude-code tested) && \
 		CHORUS_TEST_CLAUDE="$$claude" cargo test --workspace $(ARGS)
 
 test-versions: ## Run the tests that need Claude Code on every supported version and on npm's newest
-	@scripts/need cargo cc git tmux npm
+	@scripts/need cargo cc git tmux npm postgres
 	@versions= && \
 	for which in tested also newest; do \
 		version=$$(scripts/claude-code --version-only $$which) || exit 1; \

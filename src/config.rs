@@ -2,6 +2,8 @@
 //!
 //! Every value remembers where it came from; `chorus config` shows it.
 
+mod database;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::store::Synchronous;
+pub use self::database::DatabaseUrl;
+use crate::domain::scrub::scrub;
+use crate::store::{Place, Synchronous};
 
 /// All settings. The names are those of `chorus.toml`; in the environment they are upper-case
 /// with `CHORUS_` before them.
@@ -28,9 +32,11 @@ pub struct Config {
     pub session_prefix: String,
     /// Seconds between two sweeps that repair what no event told.
     pub poll_interval: f64,
-    /// The database; the SQLite file in `data_dir` if empty.
-    pub database_url: String,
-    /// What a commit survives: `normal` any death of the process, `full` a power loss too.
+    /// The database, by `sqlite:///path/to/file` or `postgres://user:password@host/database`; the
+    /// SQLite file in `data_dir` if empty.
+    pub database_url: DatabaseUrl,
+    /// What a commit survives on SQLite: `normal` any death of the process, `full` a power loss
+    /// too.
     pub synchronous: Synchronous,
     /// Who may use the API: `local` is processes of the same user on this machine.
     pub auth: Auth,
@@ -79,7 +85,7 @@ impl Default for Config {
             project_root: PathBuf::new(),
             session_prefix: "claude".into(),
             poll_interval: 10.0,
-            database_url: String::new(),
+            database_url: DatabaseUrl::default(),
             synchronous: Synchronous::Normal,
             auth: Auth::Local,
             allowed_hosts: Vec::new(),
@@ -133,6 +139,24 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+impl Loaded {
+    /// Where the database is.
+    pub fn place(&self) -> Place {
+        // A URL was looked at when the settings were put together: only none at all leads nowhere.
+        Place::parse(self.config.database_url.exposed()).unwrap_or_else(|_| self.own_place())
+    }
+
+    /// Where the database is if nothing else is said.
+    pub fn own_place(&self) -> Place {
+        Place::Sqlite(DataDir(self.config.data_dir.clone()).database())
+    }
+
+    /// Whether the database was named by a variable that other programs use too.
+    pub fn place_may_be_anothers(&self) -> bool {
+        self.origins.get("database_url") == Some(&Origin::Environment(BARE_DATABASE_URL.to_owned()))
+    }
+}
+
 /// A value that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -168,6 +192,10 @@ const BARE: &[&str] = &[
     "STATUS_PATTERNS",
     "DATABASE_URL",
 ];
+
+/// Another program's setting as often as ours: a PostgreSQL database that it names is used only if
+/// it turns out to be empty or ours already.
+const BARE_DATABASE_URL: &str = "DATABASE_URL";
 
 /// Names in the `CHORUS_` space that are no settings: they tie a hook to its session.
 const NOT_SETTINGS: &[&str] = &[
@@ -242,7 +270,11 @@ impl Loader {
     }
 
     fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let unreadable = |error: String| ConfigError::Unreadable { path: path.to_owned(), error };
+        // What TOML says about a line shows the line, and there may be a password on it.
+        let unreadable = |error: String| ConfigError::Unreadable {
+            path: path.to_owned(),
+            error: scrub(&error).into_owned(),
+        };
         let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
         let file: Table = text.parse().map_err(|e: toml::de::Error| unreadable(e.to_string()))?;
         for (key, value) in file {
@@ -284,8 +316,8 @@ impl Loader {
             problem: format!("{problem}, not {text:?}"),
         };
         if key == "database_url"
-            && origin == Origin::Environment("DATABASE_URL".into())
-            && !text.starts_with("sqlite:")
+            && origin == Origin::Environment(BARE_DATABASE_URL.into())
+            && Place::parse(text).is_err()
         {
             self.warnings.push(
                 "$DATABASE_URL is left alone, as it may be another program's; set CHORUS_DATABASE_URL to use that database".into(),
@@ -374,12 +406,11 @@ impl Loader {
             local,
             "auth = \"local\" listens on loopback only (127.0.0.1, ::1, localhost)",
         )?;
-        let url = &config.database_url;
-        check(
-            "database_url",
-            url.is_empty() || url.starts_with("sqlite:"),
-            "this version knows sqlite:///path/to/file only",
-        )?;
+        let url = config.database_url.exposed();
+        let place = if url.is_empty() { Ok(()) } else { Place::parse(url).map(drop) };
+        if let Err(e) = place {
+            check("database_url", false, &e.to_string())?;
+        }
         if config.data_dir.as_os_str().is_empty() {
             config.data_dir = default_data_dir(env);
         }

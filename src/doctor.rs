@@ -8,19 +8,23 @@ use std::time::Duration;
 
 use crate::claude::installation;
 pub use crate::claude::installation::{Finding, Level};
-use crate::config::{Config, DataDir};
+use crate::config::{Config, DataDir, Loaded};
+use crate::services::database;
+use crate::store::Place;
 use crate::tmux;
 
 /// How long a program may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at everything.
-pub async fn examine(config: &Config) -> Vec<Finding> {
+pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
+    let config = &loaded.config;
     let mut findings = vec![tmux(config).await];
     let folder = project(config);
     let env = |name: &str| std::env::var(name).ok();
     findings.extend(installation::examine(Some(&config.claude), &folder, env, PATIENCE).await);
     findings.push(data(&DataDir(config.data_dir.clone())));
+    findings.push(store(loaded).await);
     findings.push(gitbutler().await);
     findings
 }
@@ -75,6 +79,37 @@ fn data(data: &DataDir) -> Finding {
         return finding(Level::Warn, what, Some("start the server: it takes them in"));
     }
     finding(Level::Ok, format!("the data folder is {}", dir.display()), None)
+}
+
+async fn store(loaded: &Loaded) -> Finding {
+    let place = match database::choose(loaded).await {
+        Ok(chosen) => chosen.place,
+        Err(e) => return finding(Level::Fail, e.to_string(), None),
+    };
+    if let Place::Sqlite(file) = &place
+        && !file.exists()
+    {
+        let what = format!("the database {place} is not there yet");
+        return finding(Level::Ok, what, Some("the server makes it at its first start"));
+    }
+    match database::check(loaded, false).await {
+        Ok(checked) if !checked.check.problems.is_empty() => finding(
+            Level::Fail,
+            format!("the database {place} cannot be used: {}", checked.check.problems.join("; ")),
+            Some("`chorus db check` tells more"),
+        ),
+        Ok(checked) if !checked.check.pending.is_empty() => finding(
+            Level::Ok,
+            format!("the database is {place}"),
+            Some("the server brings it up to date when it starts, or `chorus db migrate` now"),
+        ),
+        Ok(_) => finding(Level::Ok, format!("the database is {place}"), None),
+        Err(e) => finding(
+            Level::Fail,
+            e.to_string(),
+            Some("see that it runs and that `chorus config` shows the right database_url"),
+        ),
+    }
 }
 
 /// GitButler is optional: tasks land on worktrees where it is not there.

@@ -17,12 +17,13 @@ use tokio::time::timeout;
 
 use crate::api::auth::{NoDelay, Peer};
 use crate::config::{DataDir, Loaded, Origin};
-use crate::services::{App, projects, recover};
-use crate::store::Db;
+use crate::services::{App, database, projects, recover};
 use crate::{api, web};
 
 /// How many ports after the usual one are tried.
 const PORTS: u16 = 100;
+/// How often a data folder's lock is tried again before its holder is believed to be alive.
+const LOCK_TRIES: u32 = 15;
 /// How long running requests may take to end at a shutdown.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -52,20 +53,16 @@ fn file(data: &DataDir) -> PathBuf {
 
 /// Runs the server until it is told to stop.
 pub async fn run(loaded: Loaded) -> Result<()> {
-    let Loaded { config, origins, warnings } = loaded;
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     // From here on a signal is waited for: whoever was told the address may send one at once.
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let data = DataDir(config.data_dir.clone());
+    let data = DataDir(loaded.config.data_dir.clone());
     make_folders(&data)?;
     let _lock = lock(&data)?;
-    let file_name = match config.database_url.as_str() {
-        "" => data.database(),
-        url => PathBuf::from(url.trim_start_matches("sqlite:").trim_start_matches("//")),
-    };
-    let db = Db::open_sqlite(&file_name, config.synchronous).await?;
+    let db = database::open(&loaded).await?;
+    let Loaded { config, origins, .. } = loaded;
     let secret = secret(&data)?;
     let program = std::env::current_exe().context("this program's own path")?;
     let fixed_port = origins.get("port").is_some_and(|o| *o != Origin::Default);
@@ -164,10 +161,20 @@ fn make_folders(data: &DataDir) -> Result<()> {
 }
 
 /// Keeps every other server off this data folder. The kernel lets go when this process ends.
-fn lock(data: &DataDir) -> Result<File> {
+pub fn lock(data: &DataDir) -> Result<File> {
     let path = data.lock();
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    // A child that a killed server was just starting holds its lock until it has become another
+    // program.
+    for _ in 0..LOCK_TRIES {
+        if !matches!(locked, Err(fs::TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => match Running::find(data) {
             Some(other) => bail!(

@@ -36,8 +36,8 @@ const MODULES: &[(&str, &[&str])] = &[
     // How the outside reaches the use cases. Lists that need no use case are read from the store.
     ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
     ("web", &["domain", "error", "config", "store", "services", "api"]),
-    // Looks at each part of the outside world by itself.
-    ("doctor", &["domain", "error", "config", "tmux", "claude"]),
+    // Looks at each part of the outside world by itself; at the database as the server chooses it.
+    ("doctor", &["domain", "error", "config", "store", "tmux", "claude", "services"]),
     // What starts everything.
     (
         "server",
@@ -48,11 +48,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     // The command line speaks HTTP: of the API it takes the types, of the server the start.
     // A hook leaves its file in the spool, and a pane is told its plan by the use case of launches.
+    // Of the store it takes the places that databases are in.
     (
         "cli",
         &[
-            "domain", "error", "config", "clock", "spool", "process", "services", "api", "doctor",
-            "server",
+            "domain", "error", "config", "clock", "spool", "store", "process", "services", "api",
+            "doctor", "server",
         ],
     ),
     // The thin binary.
@@ -152,6 +153,9 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn migrations_are_numbered_without_a_gap_and_alike_for_every_database() {
+    let engines: Vec<_> =
+        folders_in(&root().join("migrations")).iter().map(|f| name_of(f)).collect();
+    assert_eq!(engines, ["postgres", "sqlite"]);
     let mut expected: Option<(String, Vec<String>)> = None;
     for folder in folders_in(&root().join("migrations")) {
         let engine = name_of(&folder);

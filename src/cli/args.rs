@@ -152,8 +152,39 @@ pub enum Command {
     Serve(Serve),
     /// Show every setting and where it comes from.
     Config,
+    /// Look after the database.
+    #[command(subcommand)]
+    Db(Db),
     /// Check what Chorus needs, and say what to do about what is missing.
     Doctor,
+}
+
+/// What to do with the database.
+#[derive(Debug, Subcommand)]
+pub enum Db {
+    /// Look whether it can be reached, is up to date and is sound; count its rows.
+    Check,
+    /// Bring it up to date, as the server does when it starts.
+    Migrate,
+    /// Copy everything into another database, SQLite or PostgreSQL. No server may run on either.
+    Copy {
+        /// From where [default: the configured database]
+        #[arg(long, value_name = "URL", required_unless_present = "to")]
+        from: Option<String>,
+        /// Where to [default: the configured database]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+    },
+    /// Write an SQLite database into a new file; the server may run on.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the SQLite database; the server must be stopped.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
 }
 
 /// A session.

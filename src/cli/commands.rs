@@ -95,6 +95,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         | Command::Open
         | Command::Serve(_)
         | Command::Config
+        | Command::Db(_)
         | Command::Doctor => {
             bail!("this command is carried out elsewhere")
         }

@@ -1,10 +1,11 @@
-//! The command line. Every command but `serve`, `config`, `doctor` and the internal ones speaks
-//! HTTP to a running server.
+//! The command line. Every command but `serve`, `config`, `doctor`, `db` and the internal ones
+//! speaks HTTP to a running server.
 
 mod args;
 mod attach;
 pub mod client;
 mod commands;
+mod db;
 pub mod exec;
 pub mod hook;
 mod launch;
@@ -69,6 +70,7 @@ fn run(args: Args) -> Result<ExitCode> {
                 crate::server::run(loaded).await?;
             }
             Command::Config => show::config(&loaded, args.json)?,
+            Command::Db(command) => return db::run(command, &loaded, args.json).await,
             Command::Doctor => return doctor(&loaded, args.json).await,
             command => {
                 let data = DataDir(loaded.config.data_dir.clone());
@@ -90,7 +92,7 @@ fn log(loaded: &Loaded) {
 }
 
 async fn doctor(loaded: &Loaded, json: bool) -> Result<ExitCode> {
-    let findings = crate::doctor::examine(&loaded.config).await;
+    let findings = crate::doctor::examine(loaded).await;
     let bad = findings.iter().any(|f| f.level == crate::doctor::Level::Fail);
     show::findings(&findings, json)?;
     Ok(if bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })

@@ -14,6 +14,7 @@ use crate::domain::message::{Delivery, Direction};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message};
 use crate::domain::time::Timestamp;
+use crate::services::database::Checked;
 
 /// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
 macro_rules! say {
@@ -274,6 +275,31 @@ pub fn config(loaded: &Loaded, as_json: bool) -> Result<()> {
     }
     for warning in &loaded.warnings {
         say!("warning: {warning}");
+    }
+    Ok(())
+}
+
+/// Prints what is in the database.
+pub fn database(checked: &Checked, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(checked);
+    }
+    say!("{}", checked.database);
+    for migration in &checked.check.applied {
+        say!("  applied      {}", safe(migration));
+    }
+    for migration in &checked.check.pending {
+        say!("  to be applied  {}", safe(migration));
+    }
+    for (table, rows) in &checked.check.rows {
+        say!("  {table:20} {rows:>10}");
+    }
+    match checked.check.problems.as_slice() {
+        [] => say!("  sound"),
+        problems => problems.iter().try_for_each(|p| {
+            say!("  PROBLEM: {}", safe(p));
+            anyhow::Ok(())
+        })?,
     }
     Ok(())
 }

@@ -59,6 +59,7 @@ fn what_cannot_be_used_is_named_with_its_origin() {
         ("CHORUS_POLL_INTERVAL", "0", "0.1"),
         ("CHORUS_SESSION_PREFIX", "a b", "session_prefix"),
         ("CHORUS_DATABASE_URL", "mysql://x", "sqlite"),
+        ("CHORUS_DATABASE_URL", "postgres://h:port/x", "PostgreSQL"),
         ("CHORUS_LOGIN_SHELL", "perhaps", "true or false"),
     ] {
         let error =
@@ -69,10 +70,31 @@ fn what_cannot_be_used_is_named_with_its_origin() {
 
 #[test]
 fn a_foreign_database_url_is_left_alone() {
-    let env = env(&[("DATABASE_URL", "postgres://elsewhere/app")]);
-    let loaded = Sources { env, ..Sources::default() }.load().expect("settings");
-    assert_eq!(loaded.config.database_url, "");
+    let of = |name: &str, url: &str| {
+        Sources { env: env(&[(name, url)]), ..Sources::default() }.load().expect("settings")
+    };
+    let loaded = of("DATABASE_URL", "mysql://elsewhere/app");
+    assert!(loaded.config.database_url.is_empty());
     assert!(loaded.warnings.iter().any(|w| w.contains("CHORUS_DATABASE_URL")));
+    // Whose a PostgreSQL database is only that itself can tell.
+    assert!(of("DATABASE_URL", "postgres://elsewhere/app").place_may_be_anothers());
+    assert!(!of("CHORUS_DATABASE_URL", "postgres://elsewhere/app").place_may_be_anothers());
+}
+
+#[test]
+fn a_password_is_not_in_what_is_said_about_a_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("chorus.toml");
+    for content in [
+        "database_url = postgres://me:geheim@host/db\n",
+        "database_url = \"postgres://me:geheim@host:port/db\"\n",
+        "database_url = \"mysql://me:geheim@host/db\"\n",
+    ] {
+        std::fs::write(&file, content).expect("written");
+        let error = Sources { file: Some(file.clone()), ..Sources::default() }.load();
+        let error = error.expect_err("unusable").to_string();
+        assert!(!error.contains("geheim"), "{error}");
+    }
 }
 
 #[test]

@@ -8,9 +8,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 
 use super::live::Live;
 use crate::bus::Hub;
@@ -18,12 +20,16 @@ use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::permission::Decision;
 use crate::domain::time::Timestamp;
-use crate::store::{Db, StoreError, Write};
+use crate::store::{Db, StoreError, Write, events};
 
 /// Jobs that may wait. Callers beyond that wait to be let in, which is the back-pressure.
 const QUEUE: usize = 4_096;
 /// Jobs that share one commit at most.
 const GROUP: usize = 512;
+/// How long the store may take for one commit, or to be read again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Events that are read at once after the store was away.
+const MISSED: u32 = 1_000;
 
 /// What a job leaves behind besides the changed state.
 pub struct Unit {
@@ -83,7 +89,8 @@ pub struct Refused(pub String);
 
 /// Hears back about a job: whether it was committed.
 type Ack = Box<dyn FnOnce(Result<(), Refused>) + Send>;
-type Job = Box<dyn FnOnce(&mut Live, &mut Unit) -> Ack + Send>;
+/// Gets to work on the state, or hears why there is none to work on.
+type Job = Box<dyn FnOnce(Result<(&mut Live, &mut Unit), Refused>) -> Ack + Send>;
 
 /// A handle on the engine. Cheap to clone.
 #[derive(Clone)]
@@ -101,7 +108,7 @@ impl Engine {
         effects: impl Fn(Effect) + Send + 'static,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let run = Runner { db, live, hub, clock, effects, queue }.run();
+        let run = Runner { db, live, hub, clock, effects, queue, stale: false }.run();
         (Self { jobs }, tokio::spawn(run))
     }
 
@@ -116,8 +123,11 @@ impl Engine {
         E: From<Refused> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |live, unit| {
-            let result = job(live, unit);
+        let job: Job = Box::new(move |state| {
+            let result = match state {
+                Ok((live, unit)) => job(live, unit),
+                Err(refused) => Err(E::from(refused)),
+            };
             Box::new(move |committed| {
                 // The caller may have gone; the change stands all the same.
                 let _ = tell.send(match (result, committed) {
@@ -148,6 +158,8 @@ struct Runner<F> {
     clock: fn() -> Timestamp,
     effects: F,
     queue: mpsc::Receiver<Job>,
+    /// The live state is not what the store knows: nothing may be made of it.
+    stale: bool,
 }
 
 impl<F: Fn(Effect)> Runner<F> {
@@ -159,19 +171,30 @@ impl<F: Fn(Effect)> Runner<F> {
     }
 
     async fn group(&mut self, jobs: &mut Vec<Job>) {
+        self.stale |= self.db.was_away();
+        if self.stale
+            && let Err(refused) = self.reload().await
+        {
+            for job in jobs.drain(..) {
+                job(Err(refused.clone()))(Err(refused.clone()));
+            }
+            return;
+        }
         let mut unit = Unit {
             now: (self.clock)(),
             writes: Vec::new(),
             touched: BTreeSet::new(),
             effects: Vec::new(),
         };
-        let acks: Vec<Ack> = jobs.drain(..).map(|job| job(&mut self.live, &mut unit)).collect();
+        let acks: Vec<Ack> =
+            jobs.drain(..).map(|job| job(Ok((&mut self.live, &mut unit)))).collect();
         let committed = self.commit(&mut unit).await;
         match &committed {
             Ok(()) => unit.effects.drain(..).for_each(|e| (self.effects)(e)),
             Err(refused) => {
                 error!(error = %refused, "a group of changes was not committed");
-                self.reload().await;
+                // Memory is ahead of the store; or behind it, if only the answer was lost.
+                self.stale = true;
             }
         }
         for ack in acks {
@@ -196,18 +219,46 @@ impl<F: Fn(Effect)> Runner<F> {
             tx.commit().await?;
             Ok::<_, StoreError>(events)
         };
-        let events = write.await.map_err(|e| Refused(e.to_string()))?;
+        let written = timeout(PATIENCE, write).await;
+        let written = written.map_err(|_| Refused("it did not answer in time".into()))?;
+        let events = written.map_err(|e| Refused(e.to_string()))?;
         self.hub.publish(&events);
         Ok(())
     }
 
-    /// After a failed commit, memory is ahead of the store: go back to what the store knows.
-    async fn reload(&mut self) {
-        match Live::load(&self.db).await {
-            Ok(live) => self.live = live,
-            Err(e) => {
-                warn!(error = %e, "the live state could not be read again; trying at the next change")
+    /// Goes back to what the store knows. What it took without our hearing of it is told now, and
+    /// what follows from it happens.
+    async fn reload(&mut self) -> Result<(), Refused> {
+        let read = async {
+            let live = Live::load(&self.db).await?;
+            loop {
+                let missed = events::after(&self.db, self.hub.last_id(), MISSED).await?;
+                self.hub.publish(&missed);
+                if missed.len() < MISSED as usize {
+                    return Ok::<_, StoreError>(live);
+                }
+            }
+        };
+        let read = timeout(PATIENCE, read).await;
+        let read = read.map_err(|_| Refused("it did not answer in time".into()))?;
+        self.live = read.map_err(|e| {
+            warn!(error = %e, "the live state cannot be read from the store");
+            Refused(e.to_string())
+        })?;
+        self.stale = false;
+        info!("the live state was read from the store again");
+        for open in self.live.open.values() {
+            if let Some(decision) = &open.decision {
+                (self.effects)(Effect::Answer(open.request.id, decision.clone()));
             }
         }
+        for session in self.live.sessions() {
+            (self.effects)(Effect::WakeCourier(session.id));
+            (self.effects)(Effect::Rewatch(session.id));
+        }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod app;
 pub mod couriers;
+pub mod database;
 pub mod engine;
 pub mod error;
 pub mod held;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Db, Result, Tx, id, on};
+use super::{Db, Result, Tx, id, key, on, text};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::session::Conversation;
 use crate::domain::time::Timestamp;
@@ -68,14 +68,14 @@ pub(super) async fn start(
     path: Option<&str>,
     at: Timestamp,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(START)
-        .bind(&conversation.0).bind(session.to_string()).bind(path).bind(at.0)
-        .execute(c).await?);
+    on!(execute tx, sqlx::query(START)
+        .bind(key(&conversation.0)).bind(session.to_string()).bind(path.map(text)).bind(at.0));
     Ok(())
 }
 
 pub(super) async fn locate(tx: &mut Tx, conversation: &ConversationId, path: &str) -> Result<()> {
-    on!(write tx, c => sqlx::query(LOCATE).bind(&conversation.0).bind(path).execute(c).await?);
+    on!(execute tx, sqlx::query(LOCATE)
+        .bind(key(&conversation.0)).bind(text(path)));
     Ok(())
 }
 
@@ -85,8 +85,8 @@ pub(super) async fn end(
     reason: &str,
     at: Timestamp,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(END)
-        .bind(&conversation.0).bind(at.0).bind(reason).execute(c).await?);
+    on!(execute tx, sqlx::query(END)
+        .bind(key(&conversation.0)).bind(at.0).bind(text(reason)));
     Ok(())
 }
 
@@ -96,9 +96,8 @@ pub(super) async fn read_to(
     offset: u64,
     file: &str,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(READ_TO)
-        .bind(&conversation.0).bind(i64::try_from(offset).unwrap_or(i64::MAX)).bind(file)
-        .execute(c).await?);
+    on!(execute tx, sqlx::query(READ_TO)
+        .bind(key(&conversation.0)).bind(i64::try_from(offset).unwrap_or(i64::MAX)).bind(text(file)));
     Ok(())
 }
 
@@ -109,7 +108,7 @@ pub async fn subagents(
     conversation: &ConversationId,
 ) -> Result<HashMap<String, (u64, String)>> {
     let rows: Vec<(String, i64, String)> = on!(read db, c => sqlx::query_as(SUBAGENTS)
-        .bind(&conversation.0).fetch_all(c).await?);
+        .bind(key(&conversation.0)).fetch_all(c).await?);
     let position = |offset| u64::try_from(offset).unwrap_or(0);
     Ok(rows.into_iter().map(|(agent, offset, file)| (agent, (position(offset), file))).collect())
 }
@@ -121,8 +120,8 @@ pub(super) async fn read_subagent_to(
     offset: u64,
     file: &str,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(READ_SUBAGENT_TO)
-        .bind(&conversation.0).bind(agent).bind(i64::try_from(offset).unwrap_or(i64::MAX))
-        .bind(file).execute(c).await?);
+    on!(execute tx, sqlx::query(READ_SUBAGENT_TO)
+        .bind(key(&conversation.0)).bind(key(agent)).bind(i64::try_from(offset).unwrap_or(i64::MAX))
+        .bind(text(file)));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::bulk::Bulk;
-use super::{Db, Result, StoreError, Tx, named, on};
+use super::{Db, Result, StoreError, Tx, key, named, on};
 use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::time::Timestamp;
 
@@ -66,6 +66,7 @@ pub async fn first_id(db: &Db) -> Result<i64> {
 
 /// Appends events in order. Those whose key is there already are left out.
 pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
+    tx.take_turn().await?;
     let mut ids = Vec::with_capacity(new.len());
     let mut keys = HashSet::new();
     for (sql, events) in APPEND.parts(&new) {
@@ -74,7 +75,7 @@ pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>
             for e in events {
                 query = query.bind(e.at.0).bind(e.kind.as_str())
                     .bind(e.session_id.map(|s| s.to_string()))
-                    .bind(&e.dedupe_key).bind(&e.data);
+                    .bind(e.dedupe_key.as_deref().map(key)).bind(&e.data);
             }
             query.fetch_all(c).await?
         });
@@ -84,7 +85,8 @@ pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>
     }
     // Rows get their ids in the order they are given in; they may be told of in another.
     ids.sort_unstable();
-    let is_new = |e: &NewEvent| e.dedupe_key.as_ref().is_none_or(|key| keys.take(key).is_some());
+    let is_new =
+        |e: &NewEvent| e.dedupe_key.as_deref().is_none_or(|k| keys.take(key(k).as_ref()).is_some());
     let new: Vec<NewEvent> = new.into_iter().filter(is_new).collect();
     if ids.len() != new.len() {
         return Err(StoreError::Corrupt { what: "events.id", value: ids.len().to_string() });

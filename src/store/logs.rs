@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use sha2::{Digest, Sha256};
 
 use super::bulk::Bulk;
-use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
+use super::text::hex;
+use super::{Cursor, Db, Page, Result, Tx, id, json, key, named, on, text, to_json};
 use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
 use crate::domain::time::Timestamp;
@@ -114,7 +115,8 @@ pub async fn list(
     let (at, last) = after.map_or((i64::MIN, 0), |c| (c.at, c.id.parse().unwrap_or(0)));
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
         .bind(session.to_string()).bind(at).bind(last)
-        .bind(&filter.tool).bind(&filter.status).bind(i64::from(limit) + 1)
+        .bind(filter.tool.as_deref().map(text)).bind(filter.status.as_deref().map(text))
+        .bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let logs = rows.into_iter().map(Row::log).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(logs, limit, |l| Cursor { at: l.timestamp.0, id: l.id.to_string() }))
@@ -123,7 +125,7 @@ pub async fn list(
 /// Reads the whole text of a result that was cut in its row.
 pub async fn output(db: &Db, session: SessionId, call: &ToolUseId) -> Result<Option<String>> {
     Ok(on!(read db, c => sqlx::query_scalar(OUTPUT)
-        .bind(session.to_string()).bind(&call.0).fetch_optional(c).await?))
+        .bind(session.to_string()).bind(key(&call.0)).fetch_optional(c).await?))
 }
 
 /// What a source tells of a call.
@@ -154,22 +156,24 @@ pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<i64>
 /// How many calls there are before one comes again: a statement cannot change a row twice.
 fn distinct(told: &[Told]) -> usize {
     let mut seen = HashSet::with_capacity(told.len());
-    told.iter().position(|t| !seen.insert((t.session, &t.call.id))).unwrap_or(told.len())
+    told.iter().position(|t| !seen.insert((t.session, key(&t.call.id.0)))).unwrap_or(told.len())
 }
 
 async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Vec<Option<i64>>> {
     let rows: Vec<(i64, String, String)> = on!(write tx, c => {
         let mut query = sqlx::query_as(sql);
         for Told { session, conversation, call } in told {
-            let result = call.result.as_deref();
+            let result = call.result.as_deref().map(text);
+            let result = result.as_deref();
             query = query
-                .bind(session.to_string()).bind(conversation.as_ref().map(|c| c.0.as_str()))
-                .bind(&call.id.0).bind(&call.tool)
+                .bind(session.to_string()).bind(conversation.as_ref().map(|c| key(&c.0)))
+                .bind(key(&call.id.0)).bind(text(&call.tool))
                 .bind(call.input.as_ref().map_or_else(|| "null".to_owned(), to_json))
-                .bind(result.map(|r| &r[..r.floor_char_boundary(RESULT_LIMIT)]))
+                .bind(result.map(|r| r[..r.floor_char_boundary(RESULT_LIMIT)].to_owned()))
                 .bind(result.map(|r| i64::try_from(r.len()).unwrap_or(i64::MAX)))
-                .bind(cut(call).map(|r| hex(&Sha256::digest(r.as_bytes()))))
-                .bind(call.status.as_str()).bind(call.duration_ms).bind(&call.agent_id)
+                .bind(cut(result).map(|r| hex(&Sha256::digest(r.as_bytes()))))
+                .bind(call.status.as_str()).bind(call.duration_ms)
+                .bind(call.agent_id.as_deref().map(text))
                 .bind(call.at.0);
         }
         query.fetch_all(c).await?
@@ -177,28 +181,20 @@ async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Ve
     // The rows that were news, in whatever order.
     let ids: HashMap<(String, String), i64> =
         rows.into_iter().map(|(id, session, call)| ((session, call), id)).collect();
-    let key = |t: &Told| (t.session.to_string(), t.call.id.0.clone());
-    Ok(told.iter().map(|t| ids.get(&key(t)).copied()).collect())
+    let of = |t: &Told| (t.session.to_string(), key(&t.call.id.0).into_owned());
+    Ok(told.iter().map(|t| ids.get(&of(t)).copied()).collect())
 }
 
 /// The result, if it is too long for its row.
-fn cut(call: &ToolCall) -> Option<&str> {
-    call.result.as_deref().filter(|r| r.len() > RESULT_LIMIT)
+fn cut(result: Option<&str>) -> Option<&str> {
+    result.filter(|r| r.len() > RESULT_LIMIT)
 }
 
 async fn keep_output(tx: &mut Tx, Told { session, call, .. }: &Told) -> Result<()> {
-    if let Some(whole) = cut(call) {
-        on!(write tx, c => sqlx::query(KEEP_OUTPUT)
-            .bind(session.to_string()).bind(&call.id.0).bind(whole).bind(call.at.0)
-            .execute(c).await?);
+    let result = call.result.as_deref().map(text);
+    if let Some(whole) = cut(result.as_deref()) {
+        on!(execute tx, sqlx::query(KEEP_OUTPUT)
+            .bind(session.to_string()).bind(key(&call.id.0)).bind(whole).bind(call.at.0));
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
 }

@@ -1,6 +1,6 @@
 //! Messages: what was said, and the prompts that are still to be sent.
 
-use super::{Cursor, Db, Page, Result, Tx, id, named, on};
+use super::{Cursor, Db, Page, Result, Tx, id, key, named, on, text};
 use crate::domain::ids::{ConversationId, MessageId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::prompt;
@@ -132,7 +132,7 @@ pub async fn by_idempotency_key(
     key: &str,
 ) -> Result<Option<Outgoing>> {
     let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_IDEMPOTENCY_KEY)
-        .bind(session.to_string()).bind(key).fetch_optional(c).await?);
+        .bind(session.to_string()).bind(super::key(key)).fetch_optional(c).await?);
     row.map(Row::outgoing).transpose()
 }
 
@@ -144,15 +144,14 @@ pub async fn under_way(db: &Db) -> Result<Vec<Outgoing>> {
 
 pub(super) async fn insert(tx: &mut Tx, o: &Outgoing, idempotency_key: Option<&str>) -> Result<()> {
     let m = &o.message;
-    on!(write tx, c => sqlx::query(INSERT)
+    on!(execute tx, sqlx::query(INSERT)
         .bind(m.id.to_string()).bind(m.session_id.to_string())
-        .bind(m.conversation_id.as_ref().map(|c| c.0.as_str()))
-        .bind(m.direction.as_str()).bind(&m.content).bind(m.source.as_str())
-        .bind(&o.text).bind(i64::from(o.raw)).bind(i64::from(o.force))
+        .bind(m.conversation_id.as_ref().map(|c| key(&c.0)))
+        .bind(m.direction.as_str()).bind(text(&m.content)).bind(m.source.as_str())
+        .bind(o.text.as_deref().map(text)).bind(i64::from(o.raw)).bind(i64::from(o.force))
         .bind(o.text.as_deref().map(prompt::digest))
         .bind(m.delivery_status.map(Delivery::as_str))
-        .bind(&m.agent_id).bind(idempotency_key).bind(m.timestamp.0)
-        .execute(c).await?);
+        .bind(m.agent_id.as_deref().map(text)).bind(idempotency_key.map(key)).bind(m.timestamp.0));
     Ok(())
 }
 
@@ -166,9 +165,9 @@ pub(super) async fn say(
     u: &Utterance,
 ) -> Result<bool> {
     let inserted: Option<String> = on!(write tx, c => sqlx::query_scalar(SAY)
-        .bind(new.to_string()).bind(session.to_string()).bind(&conversation.0).bind(&u.key)
-        .bind(u.direction.as_str()).bind(&u.text).bind(source.as_str())
-        .bind(&u.agent_id).bind(u.at.0)
+        .bind(new.to_string()).bind(session.to_string()).bind(key(&conversation.0)).bind(key(&u.key))
+        .bind(u.direction.as_str()).bind(text(&u.text)).bind(source.as_str())
+        .bind(u.agent_id.as_deref().map(text)).bind(u.at.0)
         .fetch_optional(c).await?);
     Ok(inserted.is_some())
 }
@@ -179,8 +178,8 @@ pub(super) async fn deliver(
     status: Delivery,
     error: Option<&str>,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(DELIVER)
-        .bind(message.to_string()).bind(status.as_str()).bind(error).execute(c).await?);
+    on!(execute tx, sqlx::query(DELIVER)
+        .bind(message.to_string()).bind(status.as_str()).bind(error.map(text)));
     Ok(())
 }
 
@@ -194,7 +193,7 @@ pub(super) async fn claim(
     u: &Utterance,
 ) -> Result<bool> {
     let claimed: Option<String> = on!(write tx, c => sqlx::query_scalar(CLAIM)
-        .bind(session.to_string()).bind(&conversation.0).bind(&u.key).bind(u.at.0).bind(digest)
+        .bind(session.to_string()).bind(key(&conversation.0)).bind(key(&u.key)).bind(u.at.0).bind(digest)
         .fetch_optional(c).await?);
     Ok(claimed.is_some())
 }

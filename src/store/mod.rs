@@ -6,32 +6,46 @@
 
 mod bulk;
 pub mod conversations;
+pub mod copy;
 mod cursor;
 pub mod events;
 pub mod logs;
 pub mod messages;
 pub mod permissions;
+mod place;
+mod postgres;
 pub mod projects;
+pub mod schema;
 pub mod sessions;
 mod sqlite;
+mod text;
 pub mod usage;
 mod write;
 
 pub use cursor::{BadCursor, Cursor, Page};
+pub use place::Place;
 pub use sqlite::Synchronous;
 pub use write::{SettledPermission, Write};
 
 use std::path::Path;
 
+use text::{key, text};
+
 /// Something the store could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database refused or could not be reached.
+    /// The database cannot be reached.
+    #[error("the database cannot be reached at the moment")]
+    Away,
+    /// The database refused, or went away in the middle.
     #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
     /// A migration could not be applied.
     #[error("the database could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database is reached, and not to be used.
+    #[error("{0}")]
+    Unfit(String),
     /// A row holds what this version does not understand.
     #[error("the database holds {what} that this version of Chorus cannot read: {value:?}")]
     Corrupt {
@@ -42,6 +56,16 @@ pub enum StoreError {
     },
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(e: sqlx::Error) -> Self {
+        match e {
+            // No connection could be made in time, however often that was tried.
+            sqlx::Error::PoolTimedOut => Self::Away,
+            e => Self::Database(e),
+        }
+    }
+}
+
 /// The result of everything here.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -50,19 +74,28 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub enum Db {
     /// An SQLite file of ours.
     Sqlite(sqlite::Pools),
+    /// A database of a PostgreSQL server.
+    Postgres(postgres::Pools),
 }
 
 /// A writing transaction. Dropped without [`Tx::commit`], it leaves no trace.
 pub enum Tx {
     /// On SQLite.
     Sqlite(sqlite::Writing),
+    /// On PostgreSQL.
+    Postgres(postgres::Writing),
 }
 
-/// Runs the same body against the reading pool of a [`Db`] or the connection of a [`Tx`].
+/// Runs the same body against the reading pool of a [`Db`] or the connection of a [`Tx`], or just a
+/// query that has no answer.
 macro_rules! on {
     (read $db:expr, $c:ident => $body:expr) => {
         match $db {
             $crate::store::Db::Sqlite(pools) => {
+                let $c = &pools.read;
+                $body
+            }
+            $crate::store::Db::Postgres(pools) => {
                 let $c = &pools.read;
                 $body
             }
@@ -74,15 +107,63 @@ macro_rules! on {
                 let $c = &mut *tx.transaction;
                 $body
             }
+            $crate::store::Tx::Postgres(tx) => {
+                let $c = &mut *tx.transaction;
+                $body
+            }
         }
+    };
+    (execute $tx:expr, $query:expr) => {
+        on!(write $tx, c => {
+            $query.execute(c).await?;
+        })
     };
 }
 pub(crate) use on;
 
 impl Db {
-    /// Opens (and creates, and brings up to date) the SQLite database in `file`.
+    /// Connects to a database. One that is not there yet is an error.
+    pub async fn connect(place: &Place, synchronous: Synchronous) -> Result<Self> {
+        Ok(match place {
+            Place::Sqlite(file) => {
+                Self::Sqlite(sqlite::Pools::connect(file, synchronous, false).await?)
+            }
+            Place::Postgres(options) => Self::Postgres(postgres::Pools::connect(options).await?),
+        })
+    }
+
+    /// The same; an SQLite file that is not there is made, with nothing in it.
+    pub async fn make(place: &Place, synchronous: Synchronous) -> Result<Self> {
+        match place {
+            Place::Sqlite(file) => {
+                Ok(Self::Sqlite(sqlite::Pools::connect(file, synchronous, true).await?))
+            }
+            Place::Postgres(_) => Self::connect(place, synchronous).await,
+        }
+    }
+
+    /// Opens (and makes, and brings up to date) the SQLite database in `file`.
     pub async fn open_sqlite(file: &Path, synchronous: Synchronous) -> Result<Self> {
-        Ok(Self::Sqlite(sqlite::Pools::open(file, synchronous).await?))
+        let db = Self::make(&Place::Sqlite(file.to_owned()), synchronous).await?;
+        db.migrate().await?;
+        Ok(db)
+    }
+
+    /// Holds the database against every other server until it is closed. An SQLite file is held by
+    /// its data folder's lock; here that is taken for granted.
+    pub async fn hold(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(pools) => pools.hold().await,
+        }
+    }
+
+    /// Whether somebody else may have written since this was asked last.
+    pub fn was_away(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(pools) => pools.was_away(),
+        }
     }
 
     /// Begins a writing transaction. There is one writer: on SQLite it holds the write lock from
@@ -90,6 +171,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin().await?)),
+            Self::Postgres(pools) => Ok(Tx::Postgres(pools.begin().await?)),
         }
     }
 
@@ -99,19 +181,38 @@ impl Db {
         Ok(())
     }
 
-    /// Closes all connections; what was committed is in the file.
+    /// Closes all connections; what was committed is in the database.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(pools) => pools.close().await,
+            Self::Postgres(pools) => pools.close().await,
         }
     }
 }
 
 impl Tx {
+    /// Waits until it is this transaction's turn to give events their ids. On SQLite it is, from the
+    /// beginning.
+    async fn take_turn(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(tx) => tx.take_turn().await,
+        }
+    }
+
+    /// Lets ids go on after the last one there is. SQLite does so by itself.
+    async fn continue_ids(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(tx) => tx.continue_ids().await,
+        }
+    }
+
     /// Makes everything written durable, as far as the database is configured to.
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
         }
     }
 }
@@ -124,6 +225,7 @@ fn statements() -> Vec<&'static str> {
         messages::STATEMENTS,
         permissions::STATEMENTS,
         projects::STATEMENTS,
+        schema::STATEMENTS,
         sessions::STATEMENTS,
         usage::STATEMENTS,
     ];

@@ -1,6 +1,6 @@
 //! Permission requests, and what was allowed for a session.
 
-use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
+use super::{Cursor, Db, Page, Result, Tx, id, json, key, named, on, text, to_json};
 use crate::domain::ids::{ConversationId, PermissionId, SessionId, ToolUseId};
 use crate::domain::permission::{
     DecidedBy, Decision, PermissionRequest, PermissionStatus, SessionRule, Verdict,
@@ -157,28 +157,26 @@ pub async fn session_rules(db: &Db) -> Result<Vec<(SessionId, SessionRule)>> {
 }
 
 pub(super) async fn insert(tx: &mut Tx, r: &PermissionRequest) -> Result<()> {
-    on!(write tx, c => sqlx::query(INSERT)
+    on!(execute tx, sqlx::query(INSERT)
         .bind(r.id.to_string()).bind(r.session_id.to_string())
-        .bind(r.conversation_id.as_ref().map(|c| c.0.as_str()))
-        .bind(&r.tool).bind(to_json(&r.input)).bind(&r.summary)
-        .bind(r.tool_use_id.as_ref().map(|t| t.0.as_str())).bind(&r.agent_type)
-        .bind(r.status.as_str()).bind(r.requested_at.0).bind(r.updated_at.0)
-        .execute(c).await?);
+        .bind(r.conversation_id.as_ref().map(|c| key(&c.0)))
+        .bind(text(&r.tool)).bind(to_json(&r.input)).bind(text(&r.summary))
+        .bind(r.tool_use_id.as_ref().map(|t| key(&t.0))).bind(r.agent_type.as_deref().map(text))
+        .bind(r.status.as_str()).bind(r.requested_at.0).bind(r.updated_at.0));
     Ok(())
 }
 
 /// Writes where a request is; the decision too, if there is one.
 pub(super) async fn save(tx: &mut Tx, r: &PermissionRequest, interrupts: bool) -> Result<()> {
-    on!(write tx, c => sqlx::query(MOVE)
+    on!(execute tx, sqlx::query(MOVE)
         .bind(r.id.to_string()).bind(r.status.as_str()).bind(r.updated_at.0)
-        .bind((!r.status.is_open()).then(|| to_json(&r.input))).bind(&r.summary)
-        .execute(c).await?);
+        .bind((!r.status.is_open()).then(|| to_json(&r.input))).bind(text(&r.summary)));
     if r.decided_by.is_some() {
-        on!(write tx, c => sqlx::query(DECIDE)
-            .bind(r.id.to_string()).bind(r.verdict.map(Verdict::as_str)).bind(&r.message)
+        on!(execute tx, sqlx::query(DECIDE)
+            .bind(r.id.to_string()).bind(r.verdict.map(Verdict::as_str))
+            .bind(r.message.as_deref().map(text))
             .bind(i64::from(interrupts)).bind(r.decided_by.map(DecidedBy::as_str))
-            .bind(r.decided_at.map(|t| t.0))
-            .execute(c).await?);
+            .bind(r.decided_at.map(|t| t.0)));
     }
     Ok(())
 }
@@ -188,8 +186,8 @@ pub(super) async fn set_tool_use(
     request: PermissionId,
     call: &ToolUseId,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(MATCH)
-        .bind(request.to_string()).bind(&call.0).execute(c).await?);
+    on!(execute tx, sqlx::query(MATCH)
+        .bind(request.to_string()).bind(key(&call.0)));
     Ok(())
 }
 
@@ -199,8 +197,8 @@ pub(super) async fn add_rule(
     rule: &SessionRule,
     at: Timestamp,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(ADD_RULE)
-        .bind(session.to_string()).bind(&rule.tool).bind(&rule.subject).bind(at.0)
-        .execute(c).await?);
+    on!(execute tx, sqlx::query(ADD_RULE)
+        .bind(session.to_string()).bind(text(&rule.tool)).bind(rule.subject.as_deref().map(text))
+        .bind(at.0));
     Ok(())
 }

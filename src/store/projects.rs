@@ -1,6 +1,6 @@
 //! Projects.
 
-use super::{Db, Result, Tx, id, on};
+use super::{Db, Result, Tx, id, on, text};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
@@ -48,21 +48,19 @@ pub async fn sessions_of(db: &Db, project: ProjectId) -> Result<i64> {
 }
 
 pub(super) async fn insert(tx: &mut Tx, p: &Project) -> Result<()> {
-    on!(write tx, c => sqlx::query(INSERT)
-        .bind(p.id.to_string()).bind(&p.name).bind(&p.root)
-        .bind(p.created_at.0).bind(p.updated_at.0)
-        .execute(c).await?);
+    on!(execute tx, sqlx::query(INSERT)
+        .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&p.root))
+        .bind(p.created_at.0).bind(p.updated_at.0));
     Ok(())
 }
 
 pub(super) async fn update(tx: &mut Tx, p: &Project) -> Result<()> {
-    on!(write tx, c => sqlx::query(UPDATE)
-        .bind(p.id.to_string()).bind(&p.name).bind(p.updated_at.0)
-        .execute(c).await?);
+    on!(execute tx, sqlx::query(UPDATE)
+        .bind(p.id.to_string()).bind(text(&p.name)).bind(p.updated_at.0));
     Ok(())
 }
 
 pub(super) async fn delete(tx: &mut Tx, project: ProjectId) -> Result<()> {
-    on!(write tx, c => sqlx::query(DELETE).bind(project.to_string()).execute(c).await?);
+    on!(execute tx, sqlx::query(DELETE).bind(project.to_string()));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Sessions.
 
-use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, to_json};
+use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, text, to_json};
 use crate::domain::ids::SessionId;
 use crate::domain::session::{BadName, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
@@ -106,15 +106,15 @@ pub async fn by_id(db: &Db, session: SessionId) -> Result<Option<Session>> {
 
 /// Finds the session that an earlier request with the same `Idempotency-Key` made.
 pub async fn by_idempotency_key(db: &Db, key: &str) -> Result<Option<Session>> {
-    let row: Option<Row> =
-        on!(read db, c => sqlx::query_as(BY_IDEMPOTENCY_KEY).bind(key).fetch_optional(c).await?);
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_IDEMPOTENCY_KEY)
+        .bind(super::key(key)).fetch_optional(c).await?);
     row.map(Row::session).transpose()
 }
 
 /// Finds a session by its name or its tmux session's: the live one, else the newest.
 pub async fn by_name(db: &Db, name: &str) -> Result<Option<Session>> {
     let row: Option<Row> =
-        on!(read db, c => sqlx::query_as(BY_NAME).bind(name).fetch_optional(c).await?);
+        on!(read db, c => sqlx::query_as(BY_NAME).bind(text(name)).fetch_optional(c).await?);
     row.map(Row::session).transpose()
 }
 
@@ -136,23 +136,22 @@ pub async fn list(
 }
 
 pub(super) async fn insert(tx: &mut Tx, s: &Session, idempotency_key: Option<&str>) -> Result<()> {
-    on!(write tx, c => sqlx::query(INSERT)
+    on!(execute tx, sqlx::query(INSERT)
         .bind(s.id.to_string()).bind(s.project_id.to_string()).bind(s.name.as_str())
-        .bind(&s.tmux_session).bind(s.runtime.as_str()).bind(&s.workspace_path)
-        .bind(to_json(&s.launch)).bind(to_json(&s.metadata)).bind(&s.claude_version).bind(to_json(&s.state))
+        .bind(text(&s.tmux_session)).bind(s.runtime.as_str()).bind(text(&s.workspace_path))
+        .bind(to_json(&s.launch)).bind(to_json(&s.metadata))
+        .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
         .bind(i64::from(s.is_live())).bind(i64::from(s.hidden))
-        .bind(s.created_at.0).bind(s.updated_at.0).bind(idempotency_key)
-        .execute(c).await?);
+        .bind(s.created_at.0).bind(s.updated_at.0).bind(idempotency_key.map(super::key)));
     Ok(())
 }
 
 pub(super) async fn save(tx: &mut Tx, s: &Session) -> Result<()> {
-    on!(write tx, c => sqlx::query(SAVE)
+    on!(execute tx, sqlx::query(SAVE)
         .bind(s.id.to_string()).bind(to_json(&s.launch)).bind(to_json(&s.metadata))
-        .bind(&s.claude_version).bind(to_json(&s.state))
+        .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
-        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
-        .execute(c).await?);
+        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0));
     Ok(())
 }

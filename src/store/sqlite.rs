@@ -15,7 +15,14 @@ use tokio::task::AbortHandle;
 
 use super::Result;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/sqlite");
+
+pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+pub(super) const INTEGRITY: &str = "PRAGMA integrity_check";
+const BACKUP: &str = "VACUUM INTO $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[TABLES, INTEGRITY, BACKUP];
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +48,15 @@ pub struct Pools {
 }
 
 impl Pools {
-    pub(super) async fn open(file: &Path, synchronous: Synchronous) -> Result<Self> {
+    /// Connects to the database in `file`; makes it if it is not there and may be made.
+    pub(super) async fn connect(
+        file: &Path,
+        synchronous: Synchronous,
+        may_make: bool,
+    ) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
+            .create_if_missing(may_make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(match synchronous {
                 Synchronous::Normal => SqliteSynchronous::Normal,
@@ -68,7 +80,6 @@ impl Pools {
             // Only in want of the other connection's checkpoints, which nobody has to wait for.
             .connect_with(options.clone().pragma("wal_autocheckpoint", "16000"))
             .await?;
-        MIGRATIONS.run(&write).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .test_before_acquire(false)
@@ -77,6 +88,12 @@ impl Pools {
         let committed = Arc::<Committed>::default();
         let checkpoints = tokio::spawn(checkpoints(own, committed.clone())).abort_handle();
         Ok(Self { read, write, committed, checkpoints })
+    }
+
+    /// Writes the whole database into another file, as it is at one moment, while others go on.
+    pub(super) async fn copy_to(&self, file: &Path) -> Result<()> {
+        sqlx::query(BACKUP).bind(file.to_string_lossy().as_ref()).execute(&self.read).await?;
+        Ok(())
     }
 
     /// Begins to write: takes the lock at once, as it is needed anyway.

@@ -1,6 +1,6 @@
 //! Tokens, once for each response of the model.
 
-use super::{Db, Result, Tx, on};
+use super::{Db, Result, Tx, key, on, text};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::record::Usage;
 
@@ -39,10 +39,9 @@ pub(super) async fn add(
     model: &str,
     u: &Usage,
 ) -> Result<()> {
-    on!(write tx, c => sqlx::query(ADD)
-        .bind(&conversation.0).bind(message_id).bind(session.to_string()).bind(model)
+    on!(execute tx, sqlx::query(ADD)
+        .bind(key(&conversation.0)).bind(key(message_id)).bind(session.to_string()).bind(text(model))
         .bind(u.input_tokens).bind(u.output_tokens)
-        .bind(u.cache_creation_input_tokens).bind(u.cache_read_input_tokens)
-        .execute(c).await?);
+        .bind(u.cache_creation_input_tokens).bind(u.cache_read_input_tokens));
     Ok(())
 }

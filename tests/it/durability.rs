@@ -11,8 +11,13 @@ use hyper::Request;
 use hyper::body::Bytes;
 use serde_json::json;
 
-use crate::harness::{Agent, World, connect_unix};
+use crate::harness::{Agent, Store, World, connect_unix, on_both_stores};
 use crate::hooks::calls;
+
+on_both_stores! {
+    nothing_that_was_acknowledged_is_lost_over_twenty_kills_under_load
+    sessions_that_die_or_go_on_while_the_server_is_away_are_found_as_they_are
+}
 
 /// Connections that post events of one session each.
 const SESSIONS: usize = 4;
@@ -79,9 +84,8 @@ async fn post_for_ever(
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_was_acknowledged_is_lost_over_twenty_kills_under_load() {
-    let world = World::with_stand_in().await;
+async fn nothing_that_was_acknowledged_is_lost_over_twenty_kills_under_load(store: Store) {
+    let world = World::on(store).await;
     let mut agents = Vec::new();
     for n in 0..SESSIONS {
         let agent = world.begin(&format!("load-{n}")).await;
@@ -150,9 +154,8 @@ async fn nothing_that_was_acknowledged_is_lost_over_twenty_kills_under_load() {
     assert!(told.values().all(|n| *n == 1));
 }
 
-#[tokio::test]
-async fn sessions_that_die_or_go_on_while_the_server_is_away_are_found_as_they_are() {
-    let world = World::with_stand_in().await;
+async fn sessions_that_die_or_go_on_while_the_server_is_away_are_found_as_they_are(store: Store) {
+    let world = World::on(store).await;
     let mut agents = BTreeMap::new();
     for name in ["stays", "killed", "closed", "worked", "asked"] {
         let agent = world.begin(name).await;

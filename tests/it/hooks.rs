@@ -6,7 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Via, World, wait_for, wait_longer};
+use crate::harness::{Agent, Store, Via, World, on_both_stores, wait_for, wait_longer};
+
+on_both_stores! {
+    a_turn_is_followed_by_its_hooks
+    an_event_that_nobody_knows_is_kept_as_it_came
+    what_happens_while_the_server_is_away_waits_in_the_spool_and_arrives_in_order
+    a_hook_that_is_delivered_twice_counts_once
+    a_hook_of_an_older_process_goes_to_the_record_only
+    times_from_the_end_of_the_world_do_no_harm
+}
 
 /// A session's tool calls, all pages of them.
 pub async fn calls(world: &World, session: &str) -> Vec<Value> {
@@ -20,9 +29,8 @@ pub async fn calls(world: &World, session: &str) -> Vec<Value> {
     all
 }
 
-#[tokio::test]
-async fn a_turn_is_followed_by_its_hooks() {
-    let world = World::with_stand_in().await;
+async fn a_turn_is_followed_by_its_hooks(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("turn").await;
     let at = async |status: &str| world.wait_for_status("turn", status).await;
     let idle = at("idle").await;
@@ -49,9 +57,8 @@ async fn a_turn_is_followed_by_its_hooks() {
     at("stopped").await;
 }
 
-#[tokio::test]
-async fn an_event_that_nobody_knows_is_kept_as_it_came() {
-    let world = World::with_stand_in().await;
+async fn an_event_that_nobody_knows_is_kept_as_it_came(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("later").await;
     let mut events = world.events(None).await;
     world.hook(&agent, "BrandNewEvent", &json!({"surprise": [1, {"x": "ü"}]})).await.ok();
@@ -60,9 +67,10 @@ async fn an_event_that_nobody_knows_is_kept_as_it_came() {
     assert_eq!(world.session("later").await["claude_status"], "idle");
 }
 
-#[tokio::test]
-async fn what_happens_while_the_server_is_away_waits_in_the_spool_and_arrives_in_order() {
-    let world = World::with_stand_in().await;
+async fn what_happens_while_the_server_is_away_waits_in_the_spool_and_arrives_in_order(
+    store: Store,
+) {
+    let world = World::on(store).await;
     let agent = world.begin("away").await;
     world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
     world.kill9();
@@ -160,9 +168,8 @@ async fn a_server_that_hangs_keeps_claude_waiting_for_a_moment_only() {
         .await;
 }
 
-#[tokio::test]
-async fn a_hook_that_is_delivered_twice_counts_once() {
-    let world = World::with_stand_in().await;
+async fn a_hook_that_is_delivered_twice_counts_once(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("twice").await;
     let before = world.events(None).await.last_id;
     let stamp = uuid::Uuid::now_v7().to_string();
@@ -226,9 +233,8 @@ async fn who_shows_no_token_or_another_sessions_is_refused() {
     assert!(world.log().contains("no use"), "{}", world.log());
 }
 
-#[tokio::test]
-async fn a_hook_of_an_older_process_goes_to_the_record_only() {
-    let world = World::with_stand_in().await;
+async fn a_hook_of_an_older_process_goes_to_the_record_only(store: Store) {
+    let world = World::on(store).await;
     let older = world.begin("again").await;
     world.post("/api/sessions/again/restart", &json!({"fresh": true})).await.expect(202);
     let newer = world
@@ -266,9 +272,8 @@ async fn a_hook_of_a_session_that_has_ended_goes_to_the_record_only() {
     assert_eq!(calls(&world, &agent.session).await.len(), 2);
 }
 
-#[tokio::test]
-async fn times_from_the_end_of_the_world_do_no_harm() {
-    let world = World::with_stand_in().await;
+async fn times_from_the_end_of_the_world_do_no_harm(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("clock").await;
     for at in [i64::MAX, i64::MAX - 1, i64::MIN, 0, -1, 253_402_300_800_000] {
         world

@@ -4,7 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, World};
+use crate::harness::{Agent, Store, World, on_both_stores};
+
+on_both_stores! {
+    tool_calls_come_in_order_and_once_even_of_one_millisecond
+    messages_come_in_order_and_once_while_more_are_said
+    a_message_with_the_same_key_is_made_once_also_after_a_restart
+    sessions_come_once_while_others_begin
+    a_session_with_the_same_key_is_made_once
+    projects_are_added_found_renamed_and_removed
+}
 
 /// Reads all pages; `between` happens after each of them.
 async fn pages(world: &World, first: &str, mut between: impl AsyncFnMut(usize)) -> Vec<Value> {
@@ -30,9 +39,8 @@ fn unique(rows: &[Value], key: &str) -> BTreeSet<String> {
     unique
 }
 
-#[tokio::test]
-async fn tool_calls_come_in_order_and_once_even_of_one_millisecond() {
-    let world = World::with_stand_in().await;
+async fn tool_calls_come_in_order_and_once_even_of_one_millisecond(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("s").await;
     let now = chorus::clock::now().0;
     let add = async |n: usize, at: i64| {
@@ -56,9 +64,8 @@ async fn tool_calls_come_in_order_and_once_even_of_one_millisecond() {
     assert!(world.get("/api/sessions/s/logs?status=error").await.rows().is_empty());
 }
 
-#[tokio::test]
-async fn messages_come_in_order_and_once_while_more_are_said() {
-    let world = World::with_stand_in().await;
+async fn messages_come_in_order_and_once_while_more_are_said(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("s").await;
     world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
     let add = async |n: usize| {
@@ -77,9 +84,8 @@ async fn messages_come_in_order_and_once_while_more_are_said() {
     assert_eq!(world.session("s").await["queued_messages"].as_u64(), Some(12 + 3));
 }
 
-#[tokio::test]
-async fn a_message_with_the_same_key_is_made_once_also_after_a_restart() {
-    let world = World::with_stand_in().await;
+async fn a_message_with_the_same_key_is_made_once_also_after_a_restart(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("s").await;
     world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
     let send = async || {
@@ -95,9 +101,8 @@ async fn a_message_with_the_same_key_is_made_once_also_after_a_restart() {
     assert_eq!(world.get("/api/sessions/s/messages").await.rows().len(), 1);
 }
 
-#[tokio::test]
-async fn sessions_come_once_while_others_begin() {
-    let world = World::with_stand_in().await;
+async fn sessions_come_once_while_others_begin(store: Store) {
+    let world = World::on(store).await;
     for n in 0..5 {
         world.create(&format!("s{n}"), &json!({})).await;
     }
@@ -121,9 +126,8 @@ async fn sessions_come_once_while_others_begin() {
     }
 }
 
-#[tokio::test]
-async fn a_session_with_the_same_key_is_made_once() {
-    let world = World::with_stand_in().await;
+async fn a_session_with_the_same_key_is_made_once(store: Store) {
+    let world = World::on(store).await;
     let create = async || {
         let request = world.request("POST", "/api/sessions").header("idempotency-key", "k-1");
         request.json(&json!({"initial_prompt": "fix it"})).send().await.expect(201).json()
@@ -136,9 +140,8 @@ async fn a_session_with_the_same_key_is_made_once() {
     assert_eq!(world.get("/api/sessions").await.rows().len(), 1);
 }
 
-#[tokio::test]
-async fn projects_are_added_found_renamed_and_removed() {
-    let world = World::with_stand_in().await;
+async fn projects_are_added_found_renamed_and_removed(store: Store) {
+    let world = World::on(store).await;
     let root = world.root().join("other");
     std::fs::create_dir(&root).expect("a folder");
     let body = json!({"root": root, "name": "Other"});

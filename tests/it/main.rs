@@ -1,9 +1,12 @@
 //! Stories: what Chorus does, told against the real program in a process of its own, with real
 //! tmux, and with the real Claude Code or a stand-in for it.
 //!
-//! Every story has a [`harness::World`] of its own: its own home, data folder, port, tmux server
-//! and scripted model. Stories wait for facts, never for time to pass.
+//! Every story has a [`harness::World`] of its own: its own home, data folder, port, tmux server,
+//! scripted model and database. That is an SQLite file, or, if `CHORUS_TEST_STORE=postgres` says so,
+//! a database of a PostgreSQL that this program runs; some stories run on both in any case. Stories
+//! wait for facts, never for time to pass.
 
+mod database;
 mod durability;
 mod harness;
 mod hooks;

@@ -4,7 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Held, World, is_problem};
+use crate::harness::{Agent, Held, Store, World, is_problem, on_both_stores};
+
+on_both_stores! {
+    an_allowance_reaches_the_hook_and_is_followed_to_its_end
+    a_denial_carries_its_message_and_may_end_the_turn
+    an_allowance_for_the_session_answers_the_same_question_by_itself_after_a_restart_too
+    a_held_question_survives_the_death_of_the_server
+    permissions_are_listed_by_status_and_session_page_by_page
+}
 
 /// Asks for a permission to run a command, as Claude Code does: first the call, then the question.
 async fn ask(world: &World, agent: &Agent, id: &str, command: &str) -> (Held, Value) {
@@ -48,9 +56,8 @@ async fn becomes(world: &World, request: &Value, status: &str) -> Value {
         .await
 }
 
-#[tokio::test]
-async fn an_allowance_reaches_the_hook_and_is_followed_to_its_end() {
-    let world = World::with_stand_in().await;
+async fn an_allowance_reaches_the_hook_and_is_followed_to_its_end(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("p").await;
     let mut events = world.events(None).await;
     world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
@@ -78,9 +85,8 @@ async fn an_allowance_reaches_the_hook_and_is_followed_to_its_end() {
     assert_eq!(seen, ["decided", "delivered", "honoured"]);
 }
 
-#[tokio::test]
-async fn a_denial_carries_its_message_and_may_end_the_turn() {
-    let world = World::with_stand_in().await;
+async fn a_denial_carries_its_message_and_may_end_the_turn(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("p").await;
     let (held, request) = ask(&world, &agent, "toolu_1", "rm -rf build").await;
     let answer = json!({"decision": "deny", "message": "use `make clean`\nplease"});
@@ -97,9 +103,10 @@ async fn a_denial_carries_its_message_and_may_end_the_turn() {
     assert_eq!((&decision["behavior"], &decision["interrupt"]), (&json!("deny"), &json!(true)));
 }
 
-#[tokio::test]
-async fn an_allowance_for_the_session_answers_the_same_question_by_itself_after_a_restart_too() {
-    let world = World::with_stand_in().await;
+async fn an_allowance_for_the_session_answers_the_same_question_by_itself_after_a_restart_too(
+    store: Store,
+) {
+    let world = World::on(store).await;
     let agent = world.begin("p").await;
     let (held, request) = ask(&world, &agent, "toolu_1", "make").await;
     decide(&world, &request, &json!({"decision": "allow", "for_session": true})).await;
@@ -244,9 +251,8 @@ async fn a_question_whose_claude_is_gone_is_cancelled() {
     }
 }
 
-#[tokio::test]
-async fn a_held_question_survives_the_death_of_the_server() {
-    let world = World::with_stand_in().await;
+async fn a_held_question_survives_the_death_of_the_server(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("p").await;
     let (mut held, request) = ask(&world, &agent, "toolu_1", "make").await;
     for _ in 0..3 {
@@ -337,9 +343,8 @@ async fn secrets_are_shown_while_they_are_decided_about_and_gone_from_the_record
     }
 }
 
-#[tokio::test]
-async fn permissions_are_listed_by_status_and_session_page_by_page() {
-    let world = World::with_stand_in().await;
+async fn permissions_are_listed_by_status_and_session_page_by_page(store: Store) {
+    let world = World::on(store).await;
     let (a, b) = (world.begin("a").await, world.begin("b").await);
     for n in 0..4 {
         let (held, request) = ask(&world, &a, &format!("toolu_{n}"), &format!("make {n}")).await;

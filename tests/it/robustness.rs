@@ -3,7 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Answer, Request, Via, World, is_problem};
+use crate::harness::{Agent, Answer, Request, Store, Via, World, is_problem, on_both_stores};
+
+on_both_stores! {
+    fields_of_another_type_and_unknown_ones_are_named
+    hostile_names_find_nothing
+    parameters_that_cannot_be_are_named
+}
 
 /// One operation of the API.
 struct Operation {
@@ -62,7 +68,11 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let world = World::with_stand_in().await;
+        Self::on(Store::by_default()).await
+    }
+
+    async fn on(store: Store) -> Self {
+        let world = World::on(store).await;
         let agent = world.begin("victim").await;
         world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
         world.hook(&agent, "PostToolUse", &Agent::called("toolu_1", "ls")).await.ok();
@@ -183,9 +193,8 @@ async fn bodies_that_are_no_json_or_of_another_shape_are_refused() {
     place.unchanged("bad bodies").await;
 }
 
-#[tokio::test]
-async fn fields_of_another_type_and_unknown_ones_are_named() {
-    let place = Place::new().await;
+async fn fields_of_another_type_and_unknown_ones_are_named(store: Store) {
+    let place = Place::on(store).await;
     for operation in place.operations.iter().filter(|o| o.takes_body() && !o.is_hook()) {
         let path = operation.real(&place);
         let schema = operation.body_schema(&place.doc);
@@ -326,9 +335,8 @@ async fn other_methods_and_content_types_are_refused() {
     place.unchanged("other methods").await;
 }
 
-#[tokio::test]
-async fn hostile_names_find_nothing() {
-    let place = Place::new().await;
+async fn hostile_names_find_nothing(store: Store) {
+    let place = Place::on(store).await;
     let long = "a".repeat(10 * 1024);
     let names = [
         "..",
@@ -377,9 +385,8 @@ async fn hostile_names_find_nothing() {
     place.unchanged("hostile names").await;
 }
 
-#[tokio::test]
-async fn parameters_that_cannot_be_are_named() {
-    let place = Place::new().await;
+async fn parameters_that_cannot_be_are_named(store: Store) {
+    let place = Place::on(store).await;
     for operation in place.operations.iter().filter(|o| o.path != "/api/events") {
         let parameters = operation.about["parameters"].as_array().cloned().unwrap_or_default();
         for parameter in parameters.iter().filter(|p| p["in"] == "query") {

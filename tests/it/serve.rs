@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Via, World};
+use crate::harness::{Store, Via, World};
 
 #[tokio::test]
 async fn the_probes_answer() {
@@ -91,13 +91,14 @@ async fn a_data_folder_with_a_very_long_path_will_do() {
 async fn config_shows_every_value_and_where_it_comes_from() {
     let world = World::build()
         .stand_in()
+        .store(Store::Sqlite)
         .env("PORT", "1234")
         .env("CHORUS_PROJECT_ROOT", "")
         .env("PROJECT_ROOT", "/srv")
         .env("CHORUS_EDITOR", "ed")
         .env("EDITOR", "not-this")
         .env("CHORUS_SURPRISE", "1")
-        .env("DATABASE_URL", "postgres://another.program/db")
+        .env("DATABASE_URL", "mysql://another.program/db")
         .without_server()
         .start()
         .await;

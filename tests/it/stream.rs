@@ -5,7 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Agent, Events, World, is_problem};
+use crate::harness::{Agent, Events, Store, World, is_problem, on_both_stores};
+
+on_both_stores! {
+    who_comes_back_gets_what_was_missed_without_gap_or_duplicate
+    every_listener_sees_every_event_once_over_kills_and_reconnections_under_load
+    who_comes_with_an_id_from_elsewhere_is_told_to_start_over
+    who_was_away_for_too_long_is_told_to_start_over
+}
 
 /// Makes so many events of a session.
 async fn make_events(world: &World, agent: &Agent, from: usize, count: usize) {
@@ -27,9 +34,8 @@ async fn ids_until(events: &mut Events, last: i64) -> Vec<i64> {
     ids
 }
 
-#[tokio::test]
-async fn who_comes_back_gets_what_was_missed_without_gap_or_duplicate() {
-    let world = World::with_stand_in().await;
+async fn who_comes_back_gets_what_was_missed_without_gap_or_duplicate(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("s").await;
     make_events(&world, &agent, 0, 30).await;
     let last = world.events(None).await.last_id;
@@ -57,9 +63,10 @@ async fn who_comes_back_gets_what_was_missed_without_gap_or_duplicate() {
     assert_eq!(ids_until(&mut events, last + 1).await, [last, last + 1]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_listener_sees_every_event_once_over_kills_and_reconnections_under_load() {
-    let world = Arc::new(World::with_stand_in().await);
+async fn every_listener_sees_every_event_once_over_kills_and_reconnections_under_load(
+    store: Store,
+) {
+    let world = Arc::new(World::on(store).await);
     let agent = world.begin("s").await;
     let first = world.events(None).await.last_id;
     // Listens to a few events at a time, then leaves and comes back with the last id.
@@ -142,9 +149,8 @@ async fn a_listener_to_one_session_hears_of_no_other() {
     }
 }
 
-#[tokio::test]
-async fn who_comes_with_an_id_from_elsewhere_is_told_to_start_over() {
-    let world = World::with_stand_in().await;
+async fn who_comes_with_an_id_from_elsewhere_is_told_to_start_over(store: Store) {
+    let world = World::on(store).await;
     let agent = world.begin("s").await;
     let last = world.events(None).await.last_id;
     for far in [last + 1, last + 1_000, i64::MAX] {
@@ -168,17 +174,15 @@ async fn who_comes_with_an_id_from_elsewhere_is_told_to_start_over() {
     }
 }
 
-#[tokio::test]
-async fn who_was_away_for_too_long_is_told_to_start_over() {
-    let world = World::build().stand_in().without_server().start().await;
+async fn who_was_away_for_too_long_is_told_to_start_over(store: Store) {
+    let world = World::build().stand_in().store(store).without_server().start().await;
     // A log that is longer than what is replayed, written where it would be.
     world.start_again().await;
     let agent = world.begin("s").await;
     assert_eq!(world.stop().await, Some(0));
-    let database = world.data().join("chorus.db");
     let fill = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 25000) \
         INSERT INTO events (at, kind, session_id, data) SELECT 1, 'hook', NULL, '{}' FROM n";
-    crate::harness::sql(&database, fill).await;
+    world.sql(fill).await;
     world.start_again().await;
     let last = world.events(None).await.last_id;
     assert!(last > 25_000);

@@ -89,6 +89,7 @@ async fn the_command_line_explains_itself() {
         "open",
         "serve",
         "config",
+        "db",
         "doctor",
     ] {
         assert!(names.contains(&must), "{must} is missing from\n{top}");

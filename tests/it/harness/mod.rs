@@ -14,12 +14,15 @@ mod claude;
 mod events;
 mod http;
 pub mod processes;
+mod store;
 mod world;
 
 pub use agent::{Agent, Held};
 pub use events::Events;
 pub use http::{Answer, Request, Via, connect, connect_unix, is_problem};
 pub use processes::{Output, signal};
+pub use store::Store;
+pub(crate) use store::on_both_stores;
 pub use world::{Builder, World};
 
 use std::fmt::Display;
@@ -92,13 +95,4 @@ pub async fn wait_longer<F: Fact>(
             Err(_) => tokio::time::sleep(Duration::from_millis(15)).await,
         }
     }
-}
-
-/// Runs SQL on a database file that no server has open.
-pub async fn sql(file: &std::path::Path, statement: &'static str) {
-    use sqlx::{ConnectOptions as _, Connection as _};
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-    let mut connection = options.connect().await.expect("the database");
-    sqlx::query(statement).execute(&mut connection).await.expect("the statement");
-    connection.close().await.expect("its end");
 }

@@ -14,7 +14,7 @@ use scripted_model::{Script, ScriptedModel};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Agent, Fact, Output, PATIENCE, processes};
+use super::{Agent, Fact, Output, PATIENCE, Store, processes};
 
 /// The key that Claude Code is given. It is nobody's.
 const KEY: &str = "sk-ant-dummy";
@@ -37,6 +37,7 @@ pub struct Builder {
     serve: Vec<String>,
     data: Option<PathBuf>,
     serves: bool,
+    store: Store,
 }
 
 /// A home, a project, a scripted model, and a running `chorus serve`.
@@ -48,6 +49,8 @@ pub struct World {
     serve: Vec<String>,
     data: PathBuf,
     server: Mutex<Option<Child>>,
+    /// Dropped after the server has ended.
+    database: Option<scratch_postgres::Database>,
 }
 
 impl World {
@@ -62,6 +65,11 @@ impl World {
         Self::build().stand_in().start().await
     }
 
+    /// The same, with this database.
+    pub async fn on(store: Store) -> Self {
+        Self::build().stand_in().store(store).start().await
+    }
+
     /// A world to be.
     pub fn build() -> Builder {
         Builder {
@@ -71,6 +79,7 @@ impl World {
             serve: vec!["--port".into(), "0".into()],
             data: None,
             serves: true,
+            store: Store::by_default(),
         }
     }
 }
@@ -112,6 +121,12 @@ impl Builder {
         self
     }
 
+    /// With this database; else with the one that `CHORUS_TEST_STORE` names.
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
     /// Makes it so.
     pub async fn start(self) -> World {
         // Short: the kernel takes sockets' paths of a hundred bytes only.
@@ -143,6 +158,10 @@ impl Builder {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        let database = self.store.make().await;
+        if let Some(database) = &database {
+            env.insert("CHORUS_DATABASE_URL".into(), database.url().to_owned());
+        }
         for (name, value) in self.env {
             if value.is_empty() {
                 env.remove(&name);
@@ -152,7 +171,7 @@ impl Builder {
         }
         let data = top.join(self.data.unwrap_or_else(|| "data".into()));
         let server = Mutex::new(None);
-        let world = World { root, model, env, serve: self.serve, data, server };
+        let world = World { root, model, env, serve: self.serve, data, server, database };
         world.make_repository().await;
         if self.serves {
             world.start_again().await;
@@ -234,6 +253,32 @@ impl World {
     /// The environment that everything is started with.
     pub fn env(&self) -> &BTreeMap<String, String> {
         &self.env
+    }
+
+    /// Sets a variable for everything that is started from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.insert(name.into(), value.into());
+    }
+
+    /// Where the database is, as a URL.
+    pub fn database_url(&self) -> String {
+        let file = || format!("sqlite://{}", self.data.join("chorus.db").display());
+        self.database.as_ref().map_or_else(file, |d| d.url().to_owned())
+    }
+
+    /// Runs SQL on the database, which no server has open.
+    pub async fn sql(&self, statement: &'static str) {
+        use sqlx::Connection as _;
+        let url = self.database_url();
+        if url.starts_with("sqlite:") {
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a database");
+            sqlx::query(statement).execute(&mut connection).await.expect("the statement");
+            connection.close().await.expect("its end");
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&url).await.expect("a database");
+            sqlx::query(statement).execute(&mut connection).await.expect("the statement");
+            connection.close().await.expect("its end");
+        }
     }
 
     // --- the server ---

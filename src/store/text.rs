@@ -1,0 +1,50 @@
+//! Text as both databases take it. Whatever comes from outside goes through here, and here only: a
+//! hook or a transcript that one of them refuses would take a whole group of changes down with it.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+/// The longest key that is kept as it is. PostgreSQL's indexes take 2,704 bytes an entry, and some
+/// have two keys. Bytes.
+const LONGEST_KEY: usize = 512;
+
+/// Text without NUL, which PostgreSQL cannot hold: it becomes U+FFFD.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// The same for what is in an index: of a key that is too long the beginning is kept, and a digest
+/// that tells it from others.
+pub(super) fn key(key: &str) -> Cow<'_, str> {
+    if key.len() <= LONGEST_KEY {
+        return text(key);
+    }
+    let start = &key[..key.floor_char_boundary(LONGEST_KEY / 2)];
+    format!("{}…{}", text(start), hex(&Sha256::digest(key.as_bytes()))).into()
+}
+
+/// Bytes as text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_KEY, key, text};
+
+    #[test]
+    fn only_what_cannot_be_kept_is_changed() {
+        assert_eq!(text("a\u{1}ü"), "a\u{1}ü");
+        assert_eq!(text("\0a\0"), "\u{fffd}a\u{fffd}");
+        assert_eq!(key("toolu_1\0"), "toolu_1\u{fffd}");
+        let long = "ü".repeat(LONGEST_KEY);
+        let other = format!("{long}x");
+        assert!(key(&long).len() <= LONGEST_KEY && key(&long) == key(&long));
+        assert_ne!(key(&long), key(&other));
+    }
+}
