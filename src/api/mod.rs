@@ -61,6 +61,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::life::resume))
         .routes(routes!(sessions::life::restart))
         .routes(routes!(sessions::life::fork))
+        .routes(routes!(sessions::life::adopt))
         .routes(routes!(sessions::conversations))
         .routes(routes!(sessions::attach))
         .routes(routes!(sessions::output))

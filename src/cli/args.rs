@@ -113,6 +113,8 @@ pub enum Command {
         #[arg(long, value_parser = session_name)]
         name: Option<SessionName>,
     },
+    /// Take over a Claude that runs in another terminal: it is ended there, and goes on here.
+    Adopt(Session),
     /// List a session's conversations.
     Conversations(Session),
     /// Start a session's Claude again, with its conversation.

@@ -84,6 +84,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         | Command::Pause(_)
         | Command::Resume { .. }
         | Command::Fork { .. }
+        | Command::Adopt(_)
         | Command::Conversations(_)
         | Command::Restart { .. }
         | Command::Kill(_) => return life::run(command, client, json).await,

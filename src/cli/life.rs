@@ -21,6 +21,7 @@ pub async fn run(command: Command, client: &Client, json: bool) -> Result<ExitCo
     match command {
         Command::Interrupt(s) => post(client, &s.session, "interrupt", "interrupted", json).await?,
         Command::Pause(s) => post(client, &s.session, "pause", "paused", json).await?,
+        Command::Adopt(s) => post(client, &s.session, "adopt", "adopted", json).await?,
         Command::Resume { session: Some(s), .. } => {
             post(client, &s, "resume", "resumed", json).await?
         }

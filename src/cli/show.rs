@@ -13,6 +13,7 @@ use crate::doctor::{Finding, Level};
 use crate::domain::message::{Delivery, Direction};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message};
+use crate::domain::session::Runtime;
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
 
@@ -87,6 +88,7 @@ pub fn sessions(sessions: &[SessionView], as_json: bool) -> Result<()> {
 fn about(s: &SessionView) -> String {
     let d = &s.detail;
     let said = [
+        (s.runtime == Runtime::External).then(|| "runs elsewhere".to_owned()),
         s.permission_prompt.clone(),
         d.error.clone(),
         d.waiting_for.clone().filter(|_| s.permission_prompt.is_none()),

@@ -296,9 +296,11 @@ pub enum Runtime {
     /// Interactive, in a tmux pane of Chorus's.
     #[default]
     Tmux,
+    /// A person started it in a terminal of theirs; Chorus listens.
+    External,
 }
 
-names!(Runtime { Tmux => "tmux" });
+names!(Runtime { Tmux => "tmux", External => "external" });
 
 /// A session, whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -332,6 +334,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether a person runs it in a terminal of theirs: Chorus listens and touches nothing.
+    pub fn is_elsewhere(&self) -> bool {
+        self.runtime == Runtime::External
+    }
+
     /// Whether its name is taken: it runs, starts or is set aside.
     pub fn is_live(&self) -> bool {
         !self.hidden

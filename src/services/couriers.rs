@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, terminal};
+use super::{App, elsewhere, terminal};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
 use crate::domain::ids::{MessageId, SessionId};
@@ -124,6 +124,9 @@ pub async fn submit(app: &Arc<App>, id: SessionId, order: Order) -> Result<Messa
         return Ok(sent.message);
     }
     let session = super::sessions::by_id(app, id).await?;
+    if session.is_elsewhere() {
+        return Err(elsewhere::not_ours(&session));
+    }
     let profile = Profile::of(session.claude_version.as_deref().unwrap_or_default());
     let prompt = Prompt::new(&order.text, order.raw, profile.leading_blank_disarms_slash)
         .map_err(|e| Error::invalid("text", e.to_string()))?;

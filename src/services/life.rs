@@ -9,13 +9,15 @@ use tokio::time::{sleep, timeout};
 use super::error::Error;
 use super::observe::{Report, observe};
 use super::sessions::{self, New, by_id, find};
-use super::{App, launch};
+use super::{App, elsewhere, launch};
 use crate::claude::launch::Start as Begin;
 use crate::clock;
 use crate::domain::ids::ConversationId;
 use crate::domain::message::MessageSource;
 use crate::domain::observation::Fact;
-use crate::domain::session::{ClaudeStatus, Process, Session, SessionName, Source, Status};
+use crate::domain::session::{
+    ClaudeStatus, Process, Runtime, Session, SessionName, Source, Status,
+};
 use crate::process;
 use crate::tmux::Key;
 
@@ -30,6 +32,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
     let session = find(app, name).await?;
     let id = session.id;
+    if session.is_elsewhere() && session.state.process.is_some() {
+        return Err(elsewhere::not_ours(&session));
+    }
     tracing::info!(session = %id, "session {id} is ended on request");
     stop(app, &session).await?;
     app.engine
@@ -78,6 +83,9 @@ async fn end_claude(claude: Process) {
 /// Interrupts the turn with one Escape.
 pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
     let session = find(app, name).await?;
+    if session.is_elsewhere() {
+        return Err(elsewhere::not_ours(&session));
+    }
     let pane = app.pane(session.id);
     match (session.state.claude_status, pane) {
         (ClaudeStatus::Busy | ClaudeStatus::Waiting, Some(pane)) if session.state.started => {
@@ -100,6 +108,9 @@ pub async fn pause(app: &Arc<App>, name: &str) -> Result<Session, Error> {
     let state = &session.state;
     if state.status == Status::Paused {
         return Ok(session);
+    }
+    if session.is_elsewhere() {
+        return Err(elsewhere::not_ours(&session));
     }
     if session.hidden || state.status == Status::Completed {
         return Err(Error::conflict(format!(
@@ -128,6 +139,9 @@ pub async fn resume(app: &Arc<App>, name: &str) -> Result<Session, Error> {
 pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session, Error> {
     let session = find(app, name).await?;
     let id = session.id;
+    if session.is_elsewhere() && session.state.process.is_some() {
+        return Err(elsewhere::not_ours(&session));
+    }
     // Before anything is ended.
     launch::installed(app).await?;
     if let Some(process) = session.state.process {
@@ -136,6 +150,22 @@ pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session,
         super::recover::process_gone(app, id, session.state.generation).await;
     }
     begin(app, session, fresh).await
+}
+
+/// Takes over a session that somebody runs in a terminal of their own: it is ended there, and goes
+/// on here with its conversation.
+pub async fn adopt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+    let session = find(app, name).await?;
+    if !session.is_elsewhere() {
+        return Err(Error::conflict(format!("Chorus runs {} already", session.name)));
+    }
+    launch::installed(app).await?;
+    if let Some(process) = session.state.process {
+        tracing::info!(session = %session.id, pid = process.pid, "a Claude that ran elsewhere is ended: Chorus goes on with it");
+        end_claude(process).await;
+        super::recover::process_gone(app, session.id, session.state.generation).await;
+    }
+    begin(app, session, false).await
 }
 
 /// Makes another session whose conversation begins as a copy of this one's.
@@ -193,6 +223,7 @@ async fn begin(app: &Arc<App>, session: Session, fresh: bool) -> Result<Session,
         None => Begin::New(ConversationId(uuid::Uuid::new_v4().to_string())),
     };
     let conversation = begin.conversation().clone();
+    let prefix = app.config.session_prefix.clone();
     app.engine
         .run(move |live, unit| {
             let taken =
@@ -212,6 +243,10 @@ async fn begin(app: &Arc<App>, session: Session, fresh: bool) -> Result<Session,
                 }
                 session.claude_version = Some(claude.version);
                 session.hidden = false;
+                if session.is_elsewhere() {
+                    session.runtime = Runtime::Tmux;
+                    session.tmux_session = format!("{prefix}-{}", session.name);
+                }
             }
             observe(
                 live,

@@ -3,6 +3,7 @@
 mod app;
 pub mod couriers;
 pub mod database;
+pub mod elsewhere;
 pub mod engine;
 pub mod error;
 pub mod held;

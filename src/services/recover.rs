@@ -60,7 +60,8 @@ pub async fn panes(app: &Arc<App>) -> Result<(), Error> {
     let by_session: HashMap<String, Pane> =
         panes.into_iter().map(|p| (p.session.clone(), p)).collect();
     let names = |live: &Live| -> Vec<(SessionId, String)> {
-        live.sessions().filter(|s| s.is_live()).map(|s| (s.id, s.tmux_session.clone())).collect()
+        let ours = live.sessions().filter(|s| s.is_live() && !s.is_elsewhere());
+        ours.map(|s| (s.id, s.tmux_session.clone())).collect()
     };
     let sessions = app.engine.read(names).await?;
     let prefix = format!("{}-", app.config.session_prefix);
@@ -127,6 +128,12 @@ pub async fn process_gone(app: &Arc<App>, id: SessionId, generation: u32) {
         || session.state.claude_status == ClaudeStatus::Stopped && session.state.process.is_none()
     {
         return;
+    }
+    if session.is_elsewhere() {
+        let gone = Fact::ProcessGone { how: None, orderly: true };
+        let mut report = Report::fact(id, Source::Process, clock::now(), gone);
+        report.generation = Some(generation);
+        return super::tell(app, report).await;
     }
     // The kernel tells of the death a moment before tmux has noticed it, and tmux notices that the
     // terminal is closed before it has heard how the process ended.

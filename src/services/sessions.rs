@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
-use super::{App, launch, projects, terminal};
+use super::{App, elsewhere, launch, projects, terminal};
 use crate::claude::launch::Start as Begin;
 use crate::claude::profile::Profile;
 use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
@@ -275,6 +275,9 @@ pub async fn set_metadata(
 /// The command that attaches a terminal to a session, as words.
 pub async fn attach_command(app: &Arc<App>, name: &str) -> Result<(Session, Vec<String>), Error> {
     let session = find(app, name).await?;
+    if session.is_elsewhere() {
+        return Err(elsewhere::not_ours(&session));
+    }
     if app.pane(session.id).is_none() {
         return Err(Error::conflict(format!(
             "{0} has no terminal: it does not run; `chorus restart {0}` starts it again",

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use transcripts::Transcripts;
 
 use super::observe::Report;
-use super::{App, ingest, recover};
+use super::{App, elsewhere, ingest, recover};
 use crate::claude::paths;
 use crate::claude::state_file::{self, StateFile};
 use crate::clock;
@@ -77,6 +77,7 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
         transcripts: Transcripts::new(app),
         finished: HashSet::new(),
         waited_for: HashSet::new(),
+        elsewhere: None,
     };
     app.tasks.spawn(watching.run(orders));
 }
@@ -93,6 +94,8 @@ struct Watching {
     /// Conversations of live sessions that are over and read to their ends.
     finished: HashSet<ConversationId>,
     waited_for: HashSet<Process>,
+    /// Where the Claudes that people start themselves keep their files.
+    elsewhere: Option<PathBuf>,
 }
 
 impl Watching {
@@ -160,8 +163,9 @@ impl Watching {
             },
             Some("json") => {
                 let pid = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse().ok());
-                if let Some(session) = pid.and_then(|pid: u32| self.pids.get(&pid).copied()) {
-                    self.read_state(session, path).await;
+                match pid.and_then(|pid: u32| self.pids.get(&pid).copied()) {
+                    Some(session) => self.read_state(session, path).await,
+                    None => self.look_elsewhere(path).await,
                 }
             }
             Some("hook") => ingest::drain_spool(&self.app).await,
@@ -178,6 +182,15 @@ impl Watching {
             .collect();
         for session in sessions {
             self.look(session).await;
+        }
+    }
+
+    /// Looks at the state file of a Claude that is not known.
+    async fn look_elsewhere(&self, path: &Path) {
+        if let Some(config) = &self.elsewhere
+            && path.parent() == Some(&paths::sessions_dir(config))
+        {
+            elsewhere::look(&self.app, config, path).await;
         }
     }
 
@@ -299,6 +312,13 @@ impl Watching {
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
         self.watch(&self.app.data.spool());
+        if self.elsewhere.is_none() {
+            self.elsewhere = elsewhere::config_dir(&self.app).await;
+        }
+        if let Some(config) = self.elsewhere.clone() {
+            self.watch(&paths::sessions_dir(&config));
+            elsewhere::look_around(&self.app, &config).await;
+        }
         let running = |live: &super::live::Live| -> Vec<(SessionId, Option<Timestamp>)> {
             let live_ones = live.sessions().filter(|s| s.is_live());
             live_ones.map(|s| (s.id, live.heard(s.id))).collect()

@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 const OF_SESSION: &str = "SELECT id, session_id, transcript_path, transcript_offset, \
      transcript_file, started_at, ended_at, end_reason FROM conversations \
      WHERE session_id = $1 ORDER BY started_at, id";
+const SESSION_OF: &str = "SELECT session_id FROM conversations WHERE id = $1";
 const START: &str = "INSERT INTO conversations (id, session_id, transcript_path, started_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET ended_at = NULL, end_reason = NULL, \
      transcript_path = COALESCE(excluded.transcript_path, conversations.transcript_path)";
@@ -27,7 +28,7 @@ const READ_SUBAGENT_TO: &str = "INSERT INTO subagent_transcripts \
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[OF_SESSION, START, LOCATE, END, READ_TO, SUBAGENTS, READ_SUBAGENT_TO];
+    &[OF_SESSION, SESSION_OF, START, LOCATE, END, READ_TO, SUBAGENTS, READ_SUBAGENT_TO];
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -59,6 +60,13 @@ pub async fn of_session(db: &Db, session: SessionId) -> Result<Vec<Conversation>
             })
         })
         .collect()
+}
+
+/// Finds the session that a conversation runs in.
+pub async fn session_of(db: &Db, conversation: &ConversationId) -> Result<Option<SessionId>> {
+    let found: Option<String> = on!(read db, c => sqlx::query_scalar(SESSION_OF)
+        .bind(&conversation.0).fetch_optional(c).await?);
+    found.map(|found| id("conversations.session_id", &found)).transpose()
 }
 
 pub(super) async fn start(

@@ -32,8 +32,8 @@ const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, 
      claude_status, live, hidden, created_at, updated_at, idempotency_key) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 const SAVE: &str = "UPDATE sessions SET launch = $2, metadata = $3, claude_version = $4, \
-     state = $5, status = $6, claude_status = $7, live = $8, hidden = $9, updated_at = $10 \
-     WHERE id = $1";
+     state = $5, status = $6, claude_status = $7, live = $8, hidden = $9, updated_at = $10, \
+     runtime = $11, tmux_session = $12 WHERE id = $1";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
@@ -152,6 +152,7 @@ pub(super) async fn save(tx: &mut Tx, s: &Session) -> Result<()> {
         .bind(s.id.to_string()).bind(to_json(&s.launch)).bind(to_json(&s.metadata))
         .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
-        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0));
+        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
+        .bind(s.runtime.as_str()).bind(&s.tmux_session));
     Ok(())
 }

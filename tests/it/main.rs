@@ -13,6 +13,7 @@ mod hooks;
 mod life;
 mod lists;
 mod permissions;
+mod real_elsewhere;
 mod real_ends;
 mod real_life;
 mod real_outages;

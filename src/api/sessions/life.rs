@@ -77,6 +77,20 @@ pub async fn resume(
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
 
+/// Takes over a session that somebody runs in a terminal of their own (`runtime` is `external`): it
+/// is ended there, and goes on here with its conversation.
+#[utoipa::path(post, path = "/api/sessions/{id}/adopt", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 202, body = SessionView), (status = 404, body = Problem),
+        (status = 409, description = "Chorus runs it already", body = Problem),
+        (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
+pub async fn adopt(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let session = life::adopt(&app, &name).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
+}
+
 /// Makes another session whose conversation begins as a copy of this one's.
 #[utoipa::path(post, path = "/api/sessions/{id}/fork", tag = "sessions", params(("id" = String, Path)),
     request_body = Fork,

@@ -1,0 +1,206 @@
+//! Claudes that people started themselves: found by their state files, listened to, adopted.
+//!
+//! Chorus is a guest there: it reads what Claude Code writes anyway, types nothing and ends nothing,
+//! until somebody has it adopt the session.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::Error;
+use super::live::Live;
+use super::observe::{Report, observe};
+use super::{App, launch, projects};
+use crate::claude::paths;
+use crate::claude::state_file::{self, StateFile};
+use crate::domain::ids::{ConversationId, ProjectId, SessionId};
+use crate::domain::observation::{Fact, StartSource};
+use crate::domain::session::{
+    Launch, Process, Runtime, Session, SessionName, SessionState, Source,
+};
+use crate::domain::time::Timestamp;
+use crate::process;
+use crate::store::{Write, conversations};
+
+/// Where Claude Code keeps the files of those that are started without a folder of their own.
+pub async fn config_dir(app: &App) -> Option<PathBuf> {
+    let env = launch::environment(app).await;
+    paths::config_dir(|name| env.get(name).cloned())
+}
+
+/// What can be done only to sessions that Chorus runs.
+pub fn not_ours(session: &Session) -> Error {
+    Error::conflict(format!(
+        "somebody runs {0} in a terminal of their own; `chorus adopt {0}` ends it there and goes on with it here",
+        session.name
+    ))
+}
+
+/// Looks at every state file in a folder.
+pub async fn look_around(app: &Arc<App>, config: &Path) {
+    let Ok(entries) = std::fs::read_dir(paths::sessions_dir(config)) else { return };
+    for path in entries.flatten().map(|e| e.path()) {
+        if state_file::pid_of(&path).is_some() {
+            look(app, config, &path).await;
+        }
+    }
+}
+
+/// Looks at one state file: if a Claude that Chorus did not start runs there, it is listed from now
+/// on.
+pub async fn look(app: &Arc<App>, config: &Path, path: &Path) {
+    // One that is being written is told of again.
+    let Ok(Some(file)) = state_file::read(path) else { return };
+    let Some(found) = Found::of(file, config) else { return };
+    if !process::alive(found.process)
+        || process::environ_has(found.process.pid, "CHORUS_SESSION") != Some(false)
+    {
+        return;
+    }
+    if let Err(e) = take_up(app, found).await {
+        tracing::warn!(error = %e, path = %path.display(), "a Claude that runs elsewhere cannot be listed");
+    }
+}
+
+/// A Claude that runs elsewhere.
+struct Found {
+    process: Process,
+    conversation: ConversationId,
+    cwd: String,
+    name: Option<String>,
+    version: Option<String>,
+    started_at: Timestamp,
+    transcript: String,
+}
+
+impl Found {
+    fn of(file: StateFile, config: &Path) -> Option<Self> {
+        let (process, conversation, cwd) = (file.process()?, file.session_id?, file.cwd?);
+        let transcript = paths::transcript(config, Path::new(&cwd), &conversation.0);
+        Some(Self {
+            process,
+            transcript: transcript.to_string_lossy().into_owned(),
+            conversation,
+            cwd,
+            name: file.name,
+            version: file.version,
+            started_at: file.started_at.or(file.status_at)?,
+        })
+    }
+
+    /// Its own name, or its folder's.
+    fn wanted_name(&self) -> SessionName {
+        let folder = Path::new(&self.cwd).file_name().and_then(|n| n.to_str());
+        let names = [self.name.as_deref(), folder];
+        let name = names.into_iter().flatten().find_map(SessionName::from_text);
+        name.unwrap_or_else(SessionName::fallback)
+    }
+}
+
+async fn take_up(app: &Arc<App>, found: Found) -> Result<(), Error> {
+    let (process, conversation) = (found.process, found.conversation.clone());
+    let known = move |live: &Live| {
+        live.sessions().any(|s| {
+            s.state.process == Some(process)
+                || s.is_live() && s.state.conversation.as_ref() == Some(&conversation)
+        })
+    };
+    if app.engine.read(known).await? {
+        return Ok(());
+    }
+    // One that ran before goes on in its session.
+    let before = match conversations::session_of(&app.db, &found.conversation).await? {
+        Some(id) => Some(super::sessions::by_id(app, id).await?),
+        None => None,
+    };
+    if before.as_ref().is_some_and(|s| s.runtime != Runtime::External) {
+        tracing::warn!(
+            pid = process.pid,
+            "somebody has gone on with a conversation of Chorus's in a terminal of their own"
+        );
+        return Ok(());
+    }
+    let project = match &before {
+        Some(session) => session.project_id,
+        None => project_of(app, Path::new(&found.cwd)).await?,
+    };
+    app.engine.run(move |live, unit| begin(live, unit, before, project, found)).await
+}
+
+/// Begins a session for a Claude that runs already, or goes on with one.
+fn begin(
+    live: &mut Live,
+    unit: &mut super::engine::Unit,
+    before: Option<Session>,
+    project: ProjectId,
+    found: Found,
+) -> Result<(), Error> {
+    // Two looks may have found it.
+    if live.sessions().any(|s| s.state.process == Some(found.process)) {
+        return Ok(());
+    }
+    let now = unit.now;
+    let id = match before {
+        Some(session) => {
+            let id = session.id;
+            live.admit(session);
+            id
+        }
+        None => {
+            let session = Session {
+                id: SessionId::new(),
+                project_id: project,
+                name: live.free_name(&found.wanted_name()),
+                tmux_session: String::new(),
+                runtime: Runtime::External,
+                workspace_path: found.cwd.clone(),
+                launch: Launch::default(),
+                metadata: serde_json::Map::new(),
+                claude_version: found.version.clone(),
+                state: SessionState::new(now),
+                hidden: false,
+                created_at: now,
+                updated_at: now,
+            };
+            let id = session.id;
+            unit.write(Write::AddSession {
+                session: Box::new(session.clone()),
+                idempotency_key: None,
+            });
+            live.admit(session);
+            tracing::info!(session = %id, pid = found.process.pid, "a Claude that was started elsewhere is listed");
+            id
+        }
+    };
+    let at = found.started_at.min(now);
+    let tell = |source, fact| Report {
+        conversation: Some(found.conversation.clone()),
+        ..Report::fact(id, source, at, fact)
+    };
+    let conversation = found.conversation.clone();
+    observe(live, unit, tell(Source::Chorus, Fact::LaunchBegan { conversation }))?;
+    observe(live, unit, tell(Source::Process, Fact::Launched { process: found.process }))?;
+    let started = Fact::ConversationStarted { source: StartSource::Other };
+    let mut started = tell(Source::StateFile, started);
+    started.transcript_path = Some(found.transcript);
+    observe(live, unit, started)?;
+    Ok(())
+}
+
+/// The project that a folder belongs to: one that holds it, else the git repository around it.
+async fn project_of(app: &App, cwd: &Path) -> Result<ProjectId, Error> {
+    let folder = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
+    let inside = folder.clone();
+    let known = app
+        .engine
+        .read(move |live| {
+            let around = live.projects().filter(|p| inside.starts_with(&p.root));
+            around.max_by_key(|p| p.root.len()).map(|p| p.id)
+        })
+        .await?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    let git = folder.ancestors().find(|d| d.join(".git").exists());
+    let root = git.unwrap_or(&folder).to_string_lossy();
+    Ok(projects::add(app, &root, None).await?.0.id)
+}
