@@ -7,6 +7,12 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match (args.next().as_deref(), args.next()) {
+        (Some("hook"), Some(user)) if user == "--user" => {
+            if let (Some(socket), Some(event)) = (args.next(), args.next()) {
+                chorus::cli::hook::of_user(&socket, &event);
+            }
+            ExitCode::SUCCESS
+        }
         (Some("hook"), Some(event)) => {
             chorus::cli::hook::main(&event);
             ExitCode::SUCCESS

@@ -42,6 +42,7 @@ pub async fn receive(
         stamp: parsed::<Stamp>(&headers, "x-chorus-stamp")?.unwrap_or_else(Stamp::new),
         at: parsed::<i64>(&headers, "x-chorus-at")?.map_or_else(clock::now, Timestamp),
         generation: parsed::<u32>(&headers, "x-chorus-generation")?,
+        pid: parsed::<u32>(&headers, "x-chorus-pid")?,
         again: headers.contains_key("x-chorus-again"),
         event,
         payload: body?,

@@ -7,11 +7,13 @@
 mod answer;
 mod event;
 mod settings;
+pub mod user;
 
 pub use answer::{Answer, answer, with_answers};
 pub use event::HookEvent;
 use serde_json::{Map, Value};
 pub use settings::{SUBSCRIBED, settings};
+pub use user::UserHooksError;
 
 use super::json::{self, kind, text};
 use super::limit;

@@ -157,6 +157,12 @@ pub enum Command {
     /// Look after the database.
     #[command(subcommand)]
     Db(Db),
+    /// Chorus's hooks in your own Claude Code settings, for the Claudes that you start yourself.
+    Hooks {
+        /// What to do.
+        #[command(subcommand)]
+        what: Hooks,
+    },
     /// Check what Chorus needs, and say what to do about what is missing.
     Doctor,
 }
@@ -194,6 +200,17 @@ pub enum Db {
 pub struct Session {
     /// Its name or id.
     pub session: String,
+}
+
+/// What to do with the hooks in the user's settings.
+#[derive(Debug, Subcommand)]
+pub enum Hooks {
+    /// Add them to the settings; everything else there stays as it is.
+    Install,
+    /// Take them out again: settings that nobody changed since become what they were.
+    Uninstall,
+    /// Show whether they are there.
+    Status,
 }
 
 /// How to start Claude.

@@ -97,6 +97,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         | Command::Serve(_)
         | Command::Config
         | Command::Db(_)
+        | Command::Hooks { .. }
         | Command::Doctor => {
             bail!("this command is carried out elsewhere")
         }

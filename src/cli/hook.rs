@@ -21,6 +21,9 @@ use crate::spool;
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How long a permission request waits for its answer: Claude Code's own limit for the hook.
 const HOLD: Duration = Duration::from_secs(86_400);
+/// How long a Claude that somebody started without Chorus waits with a question for a server that
+/// was there a moment ago.
+const ABSENCE: Duration = Duration::from_secs(5);
 /// Claude Code's largest payloads are tool results; what is longer is left to the transcript.
 const PAYLOAD_LIMIT: u64 = 32 * 1024 * 1024;
 
@@ -39,15 +42,45 @@ enum Answer {
     Away,
 }
 
-/// Runs the hook.
-pub fn main(event: &str) {
-    // Taken whatever becomes of it, so that Claude Code never writes into a closed pipe.
+fn var(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Takes the payload, whatever becomes of it, so that Claude Code never writes into a closed pipe.
+fn payload() -> Option<Vec<u8>> {
     let mut payload = Vec::new();
-    if io::stdin().take(PAYLOAD_LIMIT).read_to_end(&mut payload).is_err() {
+    io::stdin().take(PAYLOAD_LIMIT).read_to_end(&mut payload).ok()?;
+    Some(payload)
+}
+
+/// Runs a hook of the user's settings: for a Claude that somebody started without Chorus. Without a
+/// server there is nothing to do, and nothing is kept: its files tell the server later.
+pub fn of_user(socket: &str, event: &str) {
+    let Some(payload) = payload() else { return };
+    // Chorus's own sessions have hooks of their own.
+    if var("CHORUS_SESSION").is_some() {
         return;
     }
-    // Without these a human started Claude, or tests run the hook by hand: nothing to do.
-    let var = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
+    let meta = spool::Meta {
+        stamp: Stamp::new(),
+        at: clock::now(),
+        session: String::new(),
+        token: String::new(),
+        generation: None,
+        event: event.to_owned(),
+    };
+    let delivery = Delivery { meta, socket: socket.to_owned(), payload };
+    if event.eq_ignore_ascii_case("PermissionRequest") {
+        delivery.hold(ABSENCE);
+    } else {
+        delivery.post(PATIENCE, false);
+    }
+}
+
+/// Runs a managed session's hook.
+pub fn main(event: &str) {
+    let Some(payload) = payload() else { return };
+    // Without these tests run the hook by hand: nothing to do.
     let (Some(session), Some(socket)) = (var("CHORUS_SESSION"), var("CHORUS_SOCKET")) else {
         return;
     };
@@ -61,7 +94,7 @@ pub fn main(event: &str) {
     };
     let delivery = Delivery { meta, socket, payload };
     if event.eq_ignore_ascii_case("PermissionRequest") {
-        delivery.hold();
+        delivery.hold(HOLD);
     } else if let Answer::Away = delivery.post(PATIENCE, false)
         && let Some(dir) = var("CHORUS_SPOOL")
     {
@@ -71,16 +104,17 @@ pub fn main(event: &str) {
 }
 
 impl Delivery {
-    /// Delivers a permission request and waits for its answer, through restarts of the server.
-    fn hold(&self) {
+    /// Delivers a permission request and waits for its answer, through restarts of the server: for
+    /// so long a server may be away.
+    fn hold(&self, absence: Duration) {
         // Claude Code ends its hooks; should it be killed itself, the kernel does.
         #[cfg(target_os = "linux")]
         let _ =
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
-        let since = Instant::now();
+        let (since, mut seen) = (Instant::now(), Instant::now());
         let mut pause = Duration::from_millis(20);
         let mut again = false;
-        while since.elapsed() < HOLD {
+        while since.elapsed() < HOLD && seen.elapsed() < absence {
             let began = Instant::now();
             match self.post(HOLD, again) {
                 Answer::Taken(answer) => {
@@ -93,6 +127,7 @@ impl Delivery {
             }
             again = true;
             if began.elapsed() > Duration::from_secs(1) {
+                seen = Instant::now();
                 pause = Duration::from_millis(20);
             }
             std::thread::sleep(pause);
@@ -111,15 +146,22 @@ impl Delivery {
         let meta = &self.meta;
         let mut request = format!(
             "POST /api/hooks/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nAuthorization: Bearer {}\r\n\
-             X-Chorus-Session: {}\r\nX-Chorus-Stamp: {}\r\nX-Chorus-At: {}\r\n",
+             Content-Type: application/json\r\nContent-Length: {}\r\n\
+             X-Chorus-Stamp: {}\r\nX-Chorus-At: {}\r\n",
             meta.event,
             self.payload.len(),
-            meta.token,
-            meta.session,
             meta.stamp,
             meta.at.0,
         );
+        if meta.session.is_empty() {
+            // Hooks are run directly, so their parent is the Claude they speak of.
+            request.push_str(&format!("X-Chorus-Pid: {}\r\n", std::os::unix::process::parent_id()));
+        } else {
+            request.push_str(&format!(
+                "Authorization: Bearer {}\r\nX-Chorus-Session: {}\r\n",
+                meta.token, meta.session
+            ));
+        }
         if let Some(generation) = meta.generation {
             request.push_str(&format!("X-Chorus-Generation: {generation}\r\n"));
         }

@@ -21,9 +21,10 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 pub use args::Args;
-use args::Command;
+use args::{Command, Hooks};
 
 use crate::config::{DataDir, Loaded, Sources};
+use crate::services::user_hooks;
 
 /// The command could not be carried out.
 const FAILED: u8 = 1;
@@ -71,6 +72,7 @@ fn run(args: Args) -> Result<ExitCode> {
             }
             Command::Config => show::config(&loaded, args.json)?,
             Command::Db(command) => return db::run(command, &loaded, args.json).await,
+            Command::Hooks { what } => hooks(&what, &loaded, args.json)?,
             Command::Doctor => return doctor(&loaded, args.json).await,
             command => {
                 let data = DataDir(loaded.config.data_dir.clone());
@@ -89,6 +91,16 @@ fn log(loaded: &Loaded) {
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .init();
+}
+
+fn hooks(what: &Hooks, loaded: &Loaded, json: bool) -> Result<()> {
+    let data = DataDir(loaded.config.data_dir.clone());
+    let status = match what {
+        Hooks::Install => user_hooks::install(&data, &std::env::current_exe()?)?,
+        Hooks::Uninstall => user_hooks::uninstall(&data)?,
+        Hooks::Status => user_hooks::look()?,
+    };
+    show::user_hooks(&status, json)
 }
 
 async fn doctor(loaded: &Loaded, json: bool) -> Result<ExitCode> {

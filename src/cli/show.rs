@@ -16,6 +16,7 @@ use crate::domain::record::{CommandLog, Message};
 use crate::domain::session::Runtime;
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
+use crate::services::user_hooks;
 
 /// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
 macro_rules! say {
@@ -304,6 +305,25 @@ pub fn database(checked: &Checked, as_json: bool) -> Result<()> {
         })?,
     }
     Ok(())
+}
+
+/// Prints what is known of the hooks in the user's settings.
+pub fn user_hooks(status: &user_hooks::Status, as_json: bool) -> Result<()> {
+    let file = status.settings.display().to_string();
+    let text = match (&status.program, status.stale) {
+        (None, _) => format!("no hooks of Chorus's in {}", safe(&file)),
+        (Some(program), stale) => {
+            let note = if stale { "; `chorus hooks install` renews them" } else { "" };
+            let program = safe(&program.display().to_string());
+            format!(
+                "{} of {} hooks in {} run {program}{note}",
+                status.events,
+                status.of,
+                safe(&file)
+            )
+        }
+    };
+    done(&text, status, as_json)
 }
 
 /// Prints the doctor's findings.

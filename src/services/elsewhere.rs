@@ -10,6 +10,7 @@ use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
 use super::{App, launch, projects};
+use crate::claude::hooks::HookReport;
 use crate::claude::paths;
 use crate::claude::state_file::{self, StateFile};
 use crate::domain::ids::{ConversationId, ProjectId, SessionId};
@@ -59,6 +60,31 @@ pub async fn look(app: &Arc<App>, config: &Path, path: &Path) {
     if let Err(e) = take_up(app, found).await {
         tracing::warn!(error = %e, path = %path.display(), "a Claude that runs elsewhere cannot be listed");
     }
+}
+
+/// Finds the session of a hook that the user's own settings run, by its process; lists it if it is
+/// new. `None` if there is no such process any more.
+pub async fn speaks(
+    app: &Arc<App>,
+    pid: u32,
+    told: &HookReport,
+    at: Timestamp,
+) -> Result<Option<SessionId>, Error> {
+    let Some(process) = process::identify(pid) else { return Ok(None) };
+    let of_process =
+        move |live: &Live| live.sessions().find(|s| s.state.process == Some(process)).map(|s| s.id);
+    if let Some(id) = app.engine.read(of_process).await? {
+        return Ok(Some(id));
+    }
+    let (Some(conversation), Some(cwd), Some(transcript)) =
+        (told.conversation.clone(), told.cwd.clone(), told.transcript_path.clone())
+    else {
+        return Ok(None);
+    };
+    let found =
+        Found { process, conversation, cwd, name: None, version: None, started_at: at, transcript };
+    take_up(app, found).await?;
+    Ok(app.engine.read(of_process).await?)
 }
 
 /// A Claude that runs elsewhere.

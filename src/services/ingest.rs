@@ -44,6 +44,8 @@ pub struct Delivery {
     pub at: Timestamp,
     /// Which of the session's processes ran it.
     pub generation: Option<u32>,
+    /// The Claude Code process that ran it, where its session is not known otherwise.
+    pub pid: Option<u32>,
     /// It may have been delivered before.
     pub again: bool,
     /// The event, by any of its names.
@@ -227,7 +229,11 @@ fn report(session: SessionId, delivery: &Delivery, event: &HookEvent, told: Hook
 }
 
 /// Finds the session that a hook belongs to, and checks that it may speak for it.
-async fn identify(app: &App, delivery: &Delivery, told: &HookReport) -> Result<SessionId, Error> {
+async fn identify(
+    app: &Arc<App>,
+    delivery: &Delivery,
+    told: &HookReport,
+) -> Result<SessionId, Error> {
     if let Some(id) = delivery.session {
         let shown = delivery.token.as_deref().unwrap_or_default();
         if shown != app.hook_token(id) {
@@ -245,7 +251,15 @@ async fn identify(app: &App, delivery: &Delivery, told: &HookReport) -> Result<S
                 .map(|s| s.id)
         })
         .await?;
-    found.ok_or(Error::NotFound { what: "session with Claude Code's session_id", name: named })
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    if let Some(pid) = delivery.pid
+        && let Some(id) = super::elsewhere::speaks(app, pid, told, delivery.at).await?
+    {
+        return Ok(id);
+    }
+    Err(Error::NotFound { what: "session with Claude Code's session_id", name: named })
 }
 
 /// Makes sure that a session is in memory.
@@ -364,6 +378,7 @@ fn spooled(bytes: &[u8]) -> Option<Delivery> {
         stamp: meta.stamp,
         at: meta.at,
         generation: meta.generation,
+        pid: None,
         again: true,
         event: meta.event,
         payload: Bytes::copy_from_slice(payload),

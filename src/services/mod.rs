@@ -18,6 +18,7 @@ pub mod projects;
 pub mod recover;
 pub mod sessions;
 pub mod terminal;
+pub mod user_hooks;
 pub mod watch;
 
 pub use app::App;

@@ -105,3 +105,63 @@ async fn one_that_ends_is_completed_and_one_that_comes_is_listed_without_a_sweep
         })
         .await;
 }
+
+#[tokio::test]
+async fn with_hooks_in_the_users_settings_its_next_permission_is_decided_here() {
+    let world = World::build().without_server().start().await;
+    // As somebody has written it: it is to be the same again in the end, byte by byte.
+    let settings = world.home().join(".claude/settings.json");
+    let theirs = "{ \"env\": {\"A\": \"b\"},\n\t\"hooks\": {\"Stop\": []} }\n\n";
+    std::fs::create_dir_all(settings.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&settings, theirs).expect("settings");
+    by_hand(&world, "scenario:hello please").await;
+    wait_longer(Duration::from_secs(60), "its first turn is over", async || {
+        world.model.requests().iter().any(|r| r.scenario == "hello")
+    })
+    .await;
+    world.start_again().await;
+    let installed = world.cli(&["hooks", "install"]).await.ok().stdout;
+    assert!(installed.starts_with("13 of 13 hooks in "), "{installed}");
+    let once = std::fs::read_to_string(&settings).expect("settings");
+    world.cli(&["hooks", "install"]).await.ok();
+    assert_eq!(std::fs::read_to_string(&settings).expect("settings"), once);
+
+    let name = world
+        .wait_for("it is listed", async || {
+            let view = only_session(&world).await.ok_or("nothing is listed")?;
+            view["name"].as_str().map(str::to_owned).ok_or("no name")
+        })
+        .await;
+    world.wait_for_status(&name, "idle").await;
+    // A Claude that runs takes up changed settings a second or two later, and tells nobody.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // Its person asks it for something that needs a permission.
+    let own = world.home().join("own.sock");
+    let type_in = async |keys: &[&str]| {
+        let mut command = world.command("tmux");
+        command.arg("-S").arg(&own).args(["send-keys", "-t", "own"]).args(keys);
+        processes::run(command).await.ok();
+    };
+    type_in(&["-l", "scenario:bash please"]).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    type_in(&["Enter"]).await;
+    let request = world.wait_for_request(&name).await;
+    assert_eq!(request["tool"], "Bash");
+    world.wait_for_status(&name, "waiting").await;
+    world.decide(&request, &json!({"decision": "allow"})).await;
+    world.wait_for_file(&world.project().join("made-by-bash.txt")).await;
+    world.wait_for_outcome(&request, "honoured").await;
+    world.wait_for_call(&name, "completed").await;
+    world.wait_for_status(&name, "idle").await;
+
+    // A session of Chorus's own has hooks of its own, and each speaks once.
+    world.play("ours", "bash", &json!({})).await;
+    world.wait_for_request("ours").await;
+    let asked = world.get("/api/permissions?session=ours").await.rows();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+
+    world.cli(&["hooks", "uninstall"]).await.ok();
+    assert_eq!(std::fs::read_to_string(&settings).expect("settings"), theirs);
+    let status = world.cli(&["hooks", "status"]).await.ok().stdout;
+    assert!(status.contains("no hooks of Chorus's"), "{status}");
+}

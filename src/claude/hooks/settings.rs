@@ -10,11 +10,11 @@ use crate::domain::session::PermissionMode;
 
 /// How long Claude Code waits for the answer to a permission request, in seconds. Without a value
 /// it gives up after ten minutes.
-const PERMISSION_TIMEOUT: u32 = 86_400;
+pub(super) const PERMISSION_TIMEOUT: u32 = 86_400;
 
 /// How long Claude Code waits for any other hook, in seconds. `chorus hook` takes milliseconds; it
 /// must never hold Claude up, and what it cannot deliver it keeps for later.
-const TIMEOUT: u32 = 5;
+pub(super) const TIMEOUT: u32 = 5;
 
 /// The events a managed session reports. Each costs Claude 4–6 ms, so what another source tells as
 /// well is left out: `PreToolUse`, `PostToolBatch`, `MessageDisplay` (the transcript).
