@@ -28,6 +28,9 @@ pub struct Config {
     pub session_prefix: String,
     /// Seconds between two sweeps that repair what no event told.
     pub poll_interval: f64,
+    /// Seconds after which a permission request that nobody has decided expires: Chorus has no
+    /// opinion then, and Claude's own dialog stays. At most a day, for which Claude Code waits.
+    pub permission_expiry: u32,
     /// The database; the SQLite file in `data_dir` if empty.
     pub database_url: String,
     /// What a commit survives: `normal` any death of the process, `full` a power loss too.
@@ -74,6 +77,7 @@ impl Default for Config {
             project_root: PathBuf::new(),
             session_prefix: "claude".into(),
             poll_interval: 10.0,
+            permission_expiry: 86_400,
             database_url: String::new(),
             synchronous: Synchronous::Normal,
             auth: Auth::Local,
@@ -345,6 +349,11 @@ impl Loader {
             "poll_interval",
             config.poll_interval >= 0.1 && config.poll_interval <= 3600.0,
             "expected 0.1 to 3600 seconds",
+        )?;
+        check(
+            "permission_expiry",
+            (1..=86_400).contains(&config.permission_expiry),
+            "expected 1 to 86400 seconds",
         )?;
         check("starts_at_once", config.starts_at_once >= 1, "expected 1 or more")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

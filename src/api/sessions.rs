@@ -12,11 +12,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::list::{self, Paging};
-use super::permissions::decider;
+use super::permissions::{actor, decider};
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
 use crate::domain::message::MessageSource;
-use crate::domain::permission::{Decision, PermissionRequest, Verdict};
+use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message, ToolStatus};
 use crate::domain::session::{ClaudeStatus, Session, Status};
 pub use types::{
@@ -137,9 +137,10 @@ pub async fn update(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    sessions::end(&app, &name).await?;
+    sessions::end(&app, &name, actor(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -181,7 +182,7 @@ async fn submit(
     Ok((StatusCode::ACCEPTED, Json(message)).into_response())
 }
 
-/// Answers the oldest pending permission request with yes or no.
+/// Answers the oldest pending permission request.
 #[utoipa::path(post, path = "/api/sessions/{id}/respond", tag = "sessions", params(("id" = String, Path)),
     request_body = Confirm,
     responses((status = 200, body = PermissionRequest), (status = 404, body = Problem),
@@ -193,11 +194,10 @@ pub async fn respond(
     Path(name): Path<String>,
     Body(answer): Body<Confirm>,
 ) -> Result<Json<PermissionRequest>, Problem> {
+    let wish = answer.answer()?.wish()?;
     let session = sessions::find(&app, &name).await?;
     let id: PermissionId = permissions::oldest_pending(&app, session.id).await?;
-    let verdict = if answer.confirm { Verdict::Allow } else { Verdict::Deny };
-    let decision = Decision { verdict, ..Decision::allow() };
-    Ok(Json(permissions::decide(&app, id, decision, decider(&headers)).await?))
+    Ok(Json(permissions::decide(&app, id, wish, decider(&headers)).await?))
 }
 
 /// Interrupts the turn with one Escape. Prompts that are queued in Claude Code then run.
@@ -221,10 +221,11 @@ pub async fn interrupt(
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
 pub async fn restart(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Body(how): Body<Restart>,
 ) -> Result<Response, Problem> {
-    let session = sessions::restart(&app, &name, how.fresh).await?;
+    let session = sessions::restart(&app, &name, how.fresh, actor(&headers)).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
 

@@ -3,11 +3,14 @@
 
 mod args;
 mod attach;
+mod audit;
 pub mod client;
 mod commands;
 pub mod exec;
 pub mod hook;
 mod launch;
+mod permissions;
+mod rules;
 mod show;
 mod start;
 

@@ -198,7 +198,10 @@ pub enum Fact {
         error: String,
     },
     /// Time has passed: what is overdue becomes true now.
-    Tick,
+    Tick {
+        /// A request that nobody has decided for this long has expired. Milliseconds.
+        decision_limit_ms: i64,
+    },
     /// A hook that this version of Chorus knows nothing of, or that needs no reaction.
     Noted,
 }

@@ -80,6 +80,12 @@ async fn unheard(app: &App, id: PermissionId) -> Option<Open> {
 async fn answer(app: &Arc<App>, open: &Open) -> Result<(), Error> {
     let Some(dialog) = shown(app, open).await? else { return Ok(()) };
     let Some(decision) = &open.decision else { return Ok(()) };
+    if decision.updated_input.is_some() {
+        // A key would allow what Claude asked for, which is not what was decided.
+        return Err(Error::conflict(
+            "changed input and answers can be carried by its hook only; `chorus attach` shows it",
+        ));
+    }
     let session = open.request.session_id;
     let Some(pane) = app.pane(session) else { return Ok(()) };
     let tmux = app.tmux().await?;

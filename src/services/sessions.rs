@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::error::Error;
@@ -12,6 +13,7 @@ use super::observe::{Report, observe};
 use super::{App, launch, projects, terminal};
 use crate::claude::profile::Profile;
 use crate::clock;
+use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::Fact;
@@ -21,6 +23,7 @@ use crate::domain::scrub::scrub;
 use crate::domain::session::{
     ClaudeStatus, Launch, Process, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
+use crate::domain::time::Timestamp;
 use crate::process;
 use crate::store::messages::Outgoing;
 use crate::store::{Cursor, Page, Write, sessions};
@@ -194,6 +197,7 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
                 session: Box::new(session.clone()),
                 idempotency_key: new.idempotency_key,
             });
+            unit.write(Write::Audit(act(now, new.source.into(), "session.created", &session)));
             live.admit(session);
             observe(
                 live,
@@ -212,6 +216,11 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     let start = launch::Start { session: id, conversation, resume: false, prompt: text };
     launch::run(app, start).await?;
     by_id(app, id).await
+}
+
+fn act(at: Timestamp, actor: Actor, action: &'static str, session: &Session) -> Act {
+    let data = json!({ "name": session.name, "workspace_path": session.workspace_path });
+    Act::new(at, actor, action, data).session(session.id).subject(session.id)
 }
 
 /// The first prompt goes as an argument of the command line, and is confirmed like any other.
@@ -272,7 +281,7 @@ pub async fn set_metadata(
 }
 
 /// Ends a session and hides it. Doing it again does nothing.
-pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
+pub async fn end(app: &Arc<App>, name: &str, actor: Actor) -> Result<(), Error> {
     let session = find(app, name).await?;
     let id = session.id;
     tracing::info!(session = %id, "session {id} is ended on request");
@@ -280,8 +289,12 @@ pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
     app.engine
         .run(move |live, unit| {
             live.admit(session);
-            if let Some(session) = live.session_mut(id) {
-                session.hidden = true;
+            let now = unit.now;
+            if let Some(session) = live.session_mut(id)
+                && !std::mem::replace(&mut session.hidden, true)
+            {
+                let act = act(now, actor, "session.ended", session);
+                unit.write(Write::Audit(act));
                 unit.touch(id);
             }
             live.retire(id);
@@ -339,7 +352,12 @@ pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
 }
 
 /// Starts Claude again, with the same conversation or a fresh one.
-pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session, Error> {
+pub async fn restart(
+    app: &Arc<App>,
+    name: &str,
+    fresh: bool,
+    actor: Actor,
+) -> Result<Session, Error> {
     let session = find(app, name).await?;
     let id = session.id;
     let claude = launch::installed(app).await?;
@@ -374,6 +392,8 @@ pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session,
             if let Some(session) = live.session_mut(id) {
                 session.claude_version = Some(claude.version);
                 session.hidden = false;
+                let act = act(now, actor, "session.restarted", session);
+                unit.write(Write::Audit(act));
             }
             observe(
                 live,

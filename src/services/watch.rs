@@ -314,7 +314,9 @@ impl Watching {
             self.look(id).await;
             recover::check(&self.app, id).await;
             let now = clock::now();
-            super::tell(&self.app, Report::fact(id, Source::Chorus, now, Fact::Tick)).await;
+            let decision_limit_ms = i64::from(self.app.config.permission_expiry) * 1_000;
+            let tick = Fact::Tick { decision_limit_ms };
+            super::tell(&self.app, Report::fact(id, Source::Chorus, now, tick)).await;
             self.app.couriers.wake(id);
         }
     }

@@ -4,6 +4,7 @@
 //! each of them. Reading functions take a [`Db`], writing ones a [`Tx`]; the [`on!`] macro runs
 //! the same body against whichever database it is.
 
+pub mod audit;
 mod bulk;
 pub mod conversations;
 mod cursor;
@@ -12,6 +13,7 @@ pub mod logs;
 pub mod messages;
 pub mod permissions;
 pub mod projects;
+pub mod rules;
 pub mod sessions;
 mod sqlite;
 pub mod usage;
@@ -120,10 +122,12 @@ impl Tx {
 #[cfg(test)]
 fn statements() -> Vec<&'static str> {
     let fixed = [
+        audit::STATEMENTS,
         conversations::STATEMENTS,
         messages::STATEMENTS,
         permissions::STATEMENTS,
         projects::STATEMENTS,
+        rules::STATEMENTS,
         sessions::STATEMENTS,
         usage::STATEMENTS,
     ];

@@ -23,9 +23,6 @@ pub const FILE_WINS_AFTER_MS: i64 = 3_000;
 /// A start that nothing has confirmed for this long has failed. Milliseconds.
 pub const START_LIMIT_MS: i64 = 120_000;
 
-/// A hook that waits for a decision gives up after this long (its `timeout`). Milliseconds.
-pub const DECISION_LIMIT_MS: i64 = 86_400_000;
-
 /// The state file's time and a hook's time of the same moment differ by up to this, in either
 /// direction (measured: -118 to +90). Milliseconds.
 const SKEW_MS: i64 = 250;
@@ -215,7 +212,7 @@ impl Step<'_> {
                     self.undelivered(error);
                 }
             }
-            Fact::Tick => self.tick(now),
+            Fact::Tick { decision_limit_ms } => self.tick(*decision_limit_ms, now),
             Fact::Noted => {}
         }
     }

@@ -7,6 +7,9 @@ use crate::domain::permission::{DecidedBy, Decision, PermissionStatus};
 use crate::domain::session::{ClaudeStatus, Process, Sending, SessionState, Source, Status};
 use crate::domain::time::Timestamp;
 
+/// Time passes, and nothing expires.
+const TICK: Fact = Fact::Tick { decision_limit_ms: 86_400_000 };
+
 /// A session and a clock that its tests move by hand. Milliseconds.
 struct Story {
     state: SessionState,
@@ -218,9 +221,9 @@ fn a_file_that_contradicts_a_hook_for_long_wins() {
     // Another hook blocked the prompt: Claude never became busy, and no file was written.
     s.hook(2_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
     assert_eq!(s.status(), ClaudeStatus::Busy);
-    s.tell(Source::Chorus, 4_000, Fact::Tick);
+    s.tell(Source::Chorus, 4_000, TICK);
     assert_eq!(s.status(), ClaudeStatus::Busy);
-    s.tell(Source::Chorus, 6_000, Fact::Tick);
+    s.tell(Source::Chorus, 6_000, TICK);
     assert_eq!(s.status(), ClaudeStatus::Idle);
 }
 
@@ -278,6 +281,6 @@ fn a_start_that_nothing_confirms_has_failed_and_may_still_succeed() {
     assert_eq!((s.status(), s.state.status), (ClaudeStatus::Idle, Status::Active));
     let mut silent = Story { state: SessionState::new(Timestamp(0)), now: 0 };
     silent.tell(Source::Chorus, 0, Fact::LaunchBegan { conversation: conversation("c2") });
-    silent.tell(Source::Chorus, 121_000, Fact::Tick);
+    silent.tell(Source::Chorus, 121_000, TICK);
     assert_eq!(silent.state.status, Status::Error);
 }
