@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::permissions::decider;
-use super::problem::{Body, Path, Problem};
+use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::services::App;
@@ -91,15 +91,12 @@ fn given<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::E
     Option::deserialize(d).map(Some)
 }
 
-/// A rule to try.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Trial {
-    /// The rule.
-    #[serde(flatten)]
-    pub rule: NewRule,
-    /// On how many of the last requests: 1 to 1,000; 200 unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<u32>,
+/// On how many requests a rule is tried.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Last {
+    /// The last so many: 1 to 1,000; 200 unless given.
+    last: Option<u32>,
 }
 
 /// A rule that "always allow" could mean.
@@ -178,18 +175,19 @@ pub async fn delete(
 
 /// Tries a rule on the last requests, without making it.
 #[utoipa::path(post, path = "/api/permissions/rules/preview", tag = "rules", operation_id = "preview_rule",
-    request_body = Trial,
+    params(Last), request_body = NewRule,
     responses((status = 200, body = Preview),
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn preview(
     State(app): State<Arc<App>>,
-    Body(trial): Body<Trial>,
+    Query(last): Query<Last>,
+    Body(rule): Body<NewRule>,
 ) -> Result<Json<Preview>, Problem> {
-    let last = trial.last.unwrap_or(200);
+    let last = last.last.unwrap_or(200);
     if !(1..=1_000).contains(&last) {
         return Err(Problem::field("last", "expected 1 to 1000"));
     }
-    Ok(Json(rules::preview(&app, trial.rule.wanted(), last).await?))
+    Ok(Json(rules::preview(&app, rule.wanted(), last).await?))
 }
 
 /// Lists the rules that "always allow" could mean for a request, the narrowest first. Plans and

@@ -8,7 +8,7 @@ use super::args::{AddRule, Rules};
 use super::client::Client;
 use super::commands::path;
 use super::show;
-use crate::api::rules::{MadeRule, NewRule, Trial};
+use crate::api::rules::{MadeRule, NewRule};
 use crate::api::sessions::SessionDetail;
 use crate::domain::ids::{ProjectId, RuleId};
 use crate::domain::project::Project;
@@ -52,8 +52,7 @@ async fn make(client: &Client, add: AddRule, as_json: bool) -> Result<()> {
         note: add.note,
     };
     if add.dry_run {
-        let trial = Trial { rule, last: None };
-        let preview: Preview = client.post("/api/permissions/rules/preview", &trial).await?;
+        let preview: Preview = client.post("/api/permissions/rules/preview", &rule).await?;
         return show::preview(&preview, as_json);
     }
     let made: MadeRule = client.post("/api/permissions/rules", &rule).await?;
