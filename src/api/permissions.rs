@@ -91,10 +91,11 @@ impl Answer {
         if self.for_session && deny {
             return Err(Problem::field("for_session", "goes with `allow` only"));
         }
-        let with_allow =
-            [("updated_input", self.updated_input.is_some()), ("answers", self.answers.is_some())];
-        for (field, _) in with_allow.into_iter().filter(|(_, given)| *given && deny) {
-            return Err(Problem::field(field, "goes with `allow` only"));
+        if self.updated_input.is_some() && deny {
+            return Err(Problem::field("updated_input", "goes with `allow` only"));
+        }
+        if self.answers.is_some() && deny {
+            return Err(Problem::field("answers", "goes with `allow` only"));
         }
         if self.for_session && self.updated_input.is_some() {
             return Err(Problem::field(

@@ -157,7 +157,8 @@ impl Pattern {
         ];
         for (field, pattern) in patterns {
             let Some(pattern) = pattern else { continue };
-            if pattern.is_empty() || pattern.chars().count() > PATTERN_LIMIT {
+            let unusable = pattern.is_empty() || pattern.contains('\0');
+            if unusable || pattern.chars().count() > PATTERN_LIMIT {
                 return Err((field, format!("expected 1 to {PATTERN_LIMIT} characters")));
             }
             if pattern.matches('*').count() > STARS && literally(pattern).is_none() {
@@ -200,7 +201,8 @@ impl Rule {
 
     /// Checks a note.
     pub fn check_note(note: &str) -> Result<(), (&'static str, String)> {
-        if note.trim().is_empty() || note.chars().count() > NOTE_LIMIT {
+        let unusable = note.trim().is_empty() || note.contains('\0');
+        if unusable || note.chars().count() > NOTE_LIMIT {
             return Err(("note", format!("expected 1 to {NOTE_LIMIT} characters")));
         }
         Ok(())

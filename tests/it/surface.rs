@@ -80,6 +80,8 @@ async fn the_command_line_explains_itself() {
         "approve",
         "deny",
         "permissions",
+        "rules",
+        "audit",
         "interrupt",
         "restart",
         "kill",

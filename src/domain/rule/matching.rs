@@ -140,7 +140,7 @@ fn bare(tokens: &[Token]) -> &[Token] {
 fn allows(pattern: &str, command: &str) -> bool {
     let text: Vec<char> = command.trim().chars().collect();
     // `${` runs commands in some of its forms.
-    let takes = |c: char, next: Option<char>| !is_control(c) && !(c == '$' && next == Some('{'));
+    let takes = |c: char, next: Option<char>| !is_control(c) && (c, next) != ('$', Some('{'));
     let tokens = parse(pattern.trim());
     glob(&tokens, &text, takes) || glob(bare(&tokens), &text, takes)
 }
