@@ -27,6 +27,9 @@ const STARS: usize = 16;
 /// The longest note. Characters.
 const NOTE_LIMIT: usize = 1_000;
 
+/// How much of a rule's words a request remembers. Characters.
+const WORDS_KEPT: usize = 1_000;
+
 /// What a rule does with a call that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -102,7 +105,12 @@ pub struct RuleMatch {
 impl RuleMatch {
     /// What a request remembers of a rule.
     pub fn of(rule: &Rule) -> Self {
-        Self { id: rule.id, words: scrub(&rule.words).into_owned() }
+        let words = scrub(&rule.words);
+        let words = match words.char_indices().nth(WORDS_KEPT) {
+            Some((cut, _)) => format!("{}…", &words[..cut]),
+            None => words.into_owned(),
+        };
+        Self { id: rule.id, words }
     }
 }
 

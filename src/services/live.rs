@@ -190,12 +190,12 @@ impl Live {
     }
 
     /// Removes those of a project, and tells which.
-    pub fn remove_rules_of(&mut self, project: ProjectId) -> Vec<RuleId> {
+    pub fn remove_rules_of(&mut self, project: ProjectId) -> Vec<Rule> {
         let (gone, kept) = std::mem::take(&mut self.rules)
             .into_iter()
             .partition(|rule| rule.project_id == Some(project));
         self.rules = kept;
-        gone.into_iter().map(|rule: Rule| rule.id).collect()
+        gone
     }
 
     // --- prompts to send ---

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::App;
 use super::error::Error;
+use super::{App, rules};
 use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
@@ -126,7 +126,9 @@ pub async fn remove(app: &App, id: ProjectId, actor: Actor) -> Result<(), Error>
             }
             // Its rules have nothing left to be about.
             for rule in live.remove_rules_of(id) {
-                unit.write(Write::DeleteRule(rule));
+                unit.write(Write::DeleteRule(rule.id));
+                let act = rules::act(unit.now, actor.clone(), "rule.removed", &rule, None);
+                unit.write(Write::Audit(act));
             }
             live.remove_project(id);
             unit.write(Write::DeleteProject(id));

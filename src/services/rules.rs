@@ -15,7 +15,7 @@ use super::{App, permissions, places};
 use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::{PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::permission::{DecidedBy, PermissionRequest, Verdict};
-use crate::domain::rule::{self, Call, Pattern, Place, Rule, RuleAction};
+use crate::domain::rule::{self, Call, Pattern, Place, Rule, RuleAction, RuleMatch};
 use crate::domain::time::Timestamp;
 use crate::store::{self, Write};
 
@@ -130,7 +130,7 @@ pub async fn add(
 
 fn create(live: &mut Live, unit: &mut Unit, rule: Rule, by: DecidedBy) {
     unit.write(Write::AddRule(Box::new(rule.clone())));
-    unit.write(Write::Audit(act(unit.now, by, "rule.created", &rule)));
+    unit.write(Write::Audit(act(unit.now, by, "rule.created", &rule, None)));
     live.put_rule(rule);
 }
 
@@ -179,7 +179,7 @@ pub async fn change(
         .engine
         .run(move |live, unit| {
             let mut rule = live.rule(id).cloned().ok_or_else(|| unknown(id))?;
-            let before = rule.words.clone();
+            let before = RuleMatch::of(&rule).words;
             let Patch { action, tool, command, path, note } = patch;
             rule.action = action.unwrap_or(rule.action);
             rule.pattern.tool = tool.unwrap_or(rule.pattern.tool);
@@ -192,8 +192,7 @@ pub async fn change(
             }
             rule.updated_at = unit.now;
             let rule = rule.reworded();
-            let mut act = act(unit.now, by, "rule.changed", &rule);
-            act.data = json!({ "before": crate::domain::scrub::scrub(&before), "rule": crate::domain::scrub::scrub(&rule.words) }).to_string();
+            let act = act(unit.now, by, "rule.changed", &rule, Some(&before));
             unit.write(Write::SaveRule(Box::new(rule.clone())));
             unit.write(Write::Audit(act));
             live.put_rule(rule);
@@ -210,15 +209,26 @@ pub async fn remove(app: &App, id: RuleId, by: DecidedBy) -> Result<(), Error> {
         .run(move |live, unit| {
             let rule = live.remove_rule(id).ok_or_else(|| unknown(id))?;
             unit.write(Write::DeleteRule(id));
-            unit.write(Write::Audit(act(unit.now, by, "rule.removed", &rule)));
+            unit.write(Write::Audit(act(unit.now, by, "rule.removed", &rule, None)));
             Ok(())
         })
         .await
 }
 
-fn act(at: Timestamp, by: DecidedBy, action: &'static str, rule: &Rule) -> Act {
-    let data = json!({ "rule": rule.words, "note": rule.note, "project_id": rule.project_id });
-    let act = Act::new(at, Actor::from(by), action, data).subject(rule.id);
+/// What the audit log has to hold of a rule's making, change or end.
+pub(super) fn act(
+    at: Timestamp,
+    by: impl Into<Actor>,
+    action: &'static str,
+    rule: &Rule,
+    before: Option<&str>,
+) -> Act {
+    let words = RuleMatch::of(rule).words;
+    let mut data = json!({ "rule": words, "note": rule.note, "project_id": rule.project_id });
+    if let Some(before) = before {
+        data["before"] = json!(before);
+    }
+    let act = Act::new(at, by.into(), action, data).subject(rule.id);
     match rule.session_id {
         Some(session) => act.session(session),
         None => act,

@@ -245,7 +245,8 @@ async fn what_nobody_decides_in_time_expires_and_the_hook_has_no_opinion() {
     let entries = world.get(format!("/api/audit?subject={subject}")).await.rows();
     assert_eq!(entries[0]["action"], "permission.expired");
     // Its dialog is still there: the keyboard answers it.
+    assert_eq!(world.session("p").await["claude_status"], "waiting");
     world.hook(&agent, "PostToolUse", &Agent::called("toolu_1", "make")).await.ok();
-    let status = world.session("p").await["claude_status"].clone();
-    assert_ne!(status, "stopped");
+    world.wait_for_status("p", "busy").await;
+    assert_eq!(becomes(&world, &request, "expired").await["decided_by"], Value::Null);
 }

@@ -247,6 +247,16 @@ async fn always_is_shown_in_words_before_it_is_made() {
     assert!(said.stdout.contains(words[0]), "{}", said.stdout);
     assert_eq!(told(held).await["behavior"], "allow");
     assert_eq!(decided(&world, &agent, "npm test -- --fast").await.0["behavior"], "allow");
+    // Its project's end is its own.
+    let elsewhere = world.root().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder");
+    let other = world.post("/api/projects", &json!({"root": elsewhere})).await.expect(201).json();
+    rule(&world, json!({"action": "deny", "tool": "*", "project_id": other["id"]})).await;
+    world
+        .delete(format!("/api/projects/{}", other["id"].as_str().expect("an id")))
+        .await
+        .expect(204);
+    assert_eq!(world.get("/api/permissions/rules").await.rows().len(), 1);
     let listed = world.cli(&["rules"]).await.ok().stdout;
     assert!(listed.contains(words[0]) && listed.contains("1 decided"), "{listed}");
     let rules = world.cli(&["rules", "--json"]).await.ok().json();

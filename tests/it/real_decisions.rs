@@ -51,6 +51,32 @@ async fn an_answer_reaches_claude_though_the_server_was_killed_before_its_delive
     assert!(heard(&world).contains("a dark green"), "the model was told");
 }
 
+/// A question that takes several answers, besides one that takes one.
+const SURVEY: &str = r#"{"scenarios": {"survey": [
+    {"tools": [{"name": "AskUserQuestion", "input": {"questions": [
+        {"question": "Which sizes do you want?", "header": "Sizes", "multiSelect": true,
+            "options": [{"label": "Small", "description": "S"}, {"label": "Large", "description": "L"}]},
+        {"question": "Which shape?", "header": "Shape", "multiSelect": false,
+            "options": [{"label": "Round", "description": "O"}, {"label": "Square", "description": "[]"}]}
+    ]}}]},
+    {"text": "Thanks for both."}
+]}}"#;
+
+#[tokio::test]
+async fn several_questions_are_answered_from_the_command_line() {
+    let script = scripted_model::Script::from_json(SURVEY).expect("a script");
+    let world = World::build().script(script).start().await;
+    world.play("p", "survey", &json!({})).await;
+    let request = world.wait_for_request("p").await;
+    let sizes = ["--answer", "Which sizes=Small", "--answer", "Which sizes=Large"];
+    let answers = [&["approve", "p"][..], &sizes, &["--answer", "Which shape?=Round"]].concat();
+    world.cli(&answers).await.ok();
+    world.wait_for_words("p", "Thanks for both.").await;
+    world.wait_for_outcome(&request, "honoured").await;
+    let heard = heard(&world);
+    assert!(heard.contains("Small, Large") && heard.contains("Round"), "the model was told");
+}
+
 /// Opens a session that has made a plan.
 async fn planning(world: &World) -> Value {
     world.play("p", "plan", &json!({"permission_mode": "plan"})).await;
@@ -105,7 +131,10 @@ async fn changed_input_runs_instead() {
 #[tokio::test]
 async fn a_tool_of_another_server_is_asked_about_and_allowed() {
     let world = World::start().await;
-    world.play("p", "mcp", &json!({ "mcp_config": demo_tools() })).await;
+    // Claude Code does not wait for its tool servers before the first turn.
+    world.play("p", "hello", &json!({ "mcp_config": demo_tools() })).await;
+    world.wait_for_status("p", "idle").await;
+    world.ask("p", "mcp").await;
     let request = world.wait_for_request("p").await;
     assert_eq!(
         (&request["tool"], &request["input"]),

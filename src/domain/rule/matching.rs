@@ -107,9 +107,10 @@ pub(super) fn matches(pattern: &Pattern, action: RuleAction, call: &Call<'_>) ->
         // A file is matched as a path only: as text, `..` would lead out of anything.
         let said = subject(call.tool, call.input).filter(|_| file(call.tool, call.input).is_none());
         said.is_some_and(|said| match (call.tool, certain) {
+            _ if certain && said.len() > LONGEST => false,
             ("Bash", true) => allows(wanted, &said),
-            ("Bash", false) => said_in(wanted, &said),
-            _ => whole(wanted, &said),
+            ("Bash", false) => said_in(wanted, shortened(&said)),
+            _ => whole(wanted, shortened(&said)),
         })
     });
     command
@@ -119,6 +120,13 @@ pub(super) fn matches(pattern: &Pattern, action: RuleAction, call: &Call<'_>) ->
             let real = place.real.as_deref().map(|real| path(wanted, &place.root, real));
             if certain { given && real == Some(true) } else { given || real == Some(true) }
         })
+}
+
+/// How much of a text is looked at: what is meant to take long does not. Bytes.
+const LONGEST: usize = 64 * 1024;
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
 }
 
 /// Whether a pattern matches a text as a whole, `*` being anything.
@@ -139,8 +147,9 @@ fn bare(tokens: &[Token]) -> &[Token] {
 /// Whether a pattern of a rule that allows covers a whole command.
 fn allows(pattern: &str, command: &str) -> bool {
     let text: Vec<char> = command.trim().chars().collect();
-    // `${` runs commands in some of its forms.
-    let takes = |c: char, next: Option<char>| !is_control(c) && (c, next) != ('$', Some('{'));
+    // `${` runs commands in some of its forms; the bracket of `$(` may be the pattern's own.
+    let runs = |c: char, next: Option<char>| c == '$' && matches!(next, Some('{' | '('));
+    let takes = |c: char, next: Option<char>| !is_control(c) && !runs(c, next);
     let tokens = parse(pattern.trim());
     glob(&tokens, &text, takes) || glob(bare(&tokens), &text, takes)
 }
@@ -161,7 +170,9 @@ const KEYWORDS: &[&str] = &["if", "then", "elif", "else", "while", "until", "do"
 
 /// Whether a pattern matches a command or any simple command in it, as far as one can be meant.
 fn said_in(pattern: &str, command: &str) -> bool {
-    if whole(pattern, command) {
+    // What holds several commands itself is looked for as it stands, wherever it is.
+    let anywhere = pattern.contains(is_control).then(|| format!("*{pattern}*"));
+    if whole(pattern, command) || anywhere.is_some_and(|pattern| whole(&pattern, command)) {
         return true;
     }
     // A line's end behind a backslash is none.

@@ -53,7 +53,9 @@ pub fn proposals(tool: &str, input: &Value, place: Option<&Place>) -> Vec<Patter
         return Vec::new();
     }
     let any = Pattern { tool: tool.to_owned(), ..Pattern::default() };
-    let mut all: Vec<Pattern> = Pattern::exactly(tool, input).into_iter().collect();
+    // The tool, whatever its input, comes last.
+    let exactly = Pattern::exactly(tool, input).filter(|pattern| *pattern != any);
+    let mut all: Vec<Pattern> = exactly.into_iter().collect();
     if tool == "Bash"
         && let Some(prefix) = subject(tool, input).as_deref().and_then(prefix)
     {
@@ -72,10 +74,7 @@ pub fn proposals(tool: &str, input: &Value, place: Option<&Place>) -> Vec<Patter
         };
         all.push(Pattern { path: Some(path), ..any.clone() });
     }
-    // A tool without a subject is proposed once.
-    if !all.contains(&any) {
-        all.push(any);
-    }
+    all.push(any);
     all
 }
 

@@ -80,7 +80,7 @@ fn an_allowance_covers_one_simple_command_and_no_other() {
     // What the pattern says itself it may.
     assert!(allows("cd * && make *", "cd sub && make all"));
     assert!(!allows("cd * && make *", "cd sub && make all && rm x"));
-    assert!(!allows("echo $*", "echo $(rm x)"));
+    assert!(!allows("echo $*", "echo $(rm x)") && !allows("echo *(x)", "echo $(x)"));
     assert!(allows(r"ls \*.rs", "ls *.rs") && !allows(r"ls \*.rs", "ls a.rs"));
     assert!(allows("npm test", "npm test") && !allows("npm test", "npm test x"));
 }
@@ -115,6 +115,9 @@ fn a_denial_finds_its_command_wherever_it_hides() {
     for good in ["ls", "echo rm", "rm x", "git rm -rf x", "charm -rf /"] {
         assert!(!denies("rm -rf *", good), "{good}");
     }
+    assert!(denies("curl * | sh", "cd x && curl y | sh -x") && !denies("curl * | sh", "curl y"));
+    assert!(denies("rm *", &format!("rm {}", "x ".repeat(200_000))));
+    assert!(!allows("ls *", &format!("ls {}", "x ".repeat(200_000))), "too long to be sure");
     assert!(bash(RuleAction::Ask, "git push *", "make && git push origin main"));
 }
 
