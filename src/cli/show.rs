@@ -12,7 +12,7 @@ use crate::api::sessions::{SessionDetail, SessionView};
 use crate::config::Loaded;
 use crate::doctor::{Finding, Level};
 use crate::domain::message::{Delivery, Direction};
-use crate::domain::permission::{PermissionRequest, Verdict};
+use crate::domain::permission::{DecidedBy, PermissionRequest, Verdict};
 use crate::domain::question;
 use crate::domain::record::{CommandLog, Message};
 use crate::domain::rule::Rule;
@@ -165,6 +165,13 @@ pub fn permissions(
         say!("    {}", line(&r.summary, 200));
         if r.status.is_open() {
             dialogue(r)?;
+        }
+        match (&r.rule, r.decided_by) {
+            (Some(rule), Some(DecidedBy::Rule)) => {
+                say!("    decided by a rule: {}", line(rule, 300))
+            }
+            (Some(rule), _) => say!("    left to you by a rule: {}", line(rule, 300)),
+            (None, _) => {}
         }
         if let Some(rule) = r.session_rule.as_deref().filter(|_| r.status.is_open()) {
             say!("    --for-session would allow {}", line(rule, 200));

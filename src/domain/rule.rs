@@ -127,17 +127,20 @@ impl Pattern {
             Some(subject) => (Some(escaped(&subject)), None),
             None => (None, None),
         };
-        Some(Self { tool: tool.to_owned(), command, path })
+        Some(Self { tool: escaped(tool), command, path })
     }
 
     /// The pattern in words.
     pub fn words(&self) -> String {
-        let tool = if self.tool == "*" { "any tool" } else { &self.tool };
+        let tool = match self.tool.as_str() {
+            "*" => "any tool".to_owned(),
+            tool => literally(tool).unwrap_or_else(|| tool.to_owned()),
+        };
         let with = |pattern: &str, exact: &str, like: &str| match literally(pattern) {
             Some(text) => format!(" with {exact}: {text}"),
             None => format!(" with {like}: {pattern}"),
         };
-        let mut words = tool.to_owned();
+        let mut words = tool;
         match (&self.command, &self.path) {
             (None, None) => words.push_str(" with any input"),
             (command, path) => {
@@ -154,7 +157,7 @@ impl Pattern {
 
     /// Checks it: the field to blame, and why.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let known = |c: char| c.is_ascii_alphanumeric() || "_-.:*".contains(c);
+        let known = |c: char| c.is_ascii_alphanumeric() || r"_-.:*\".contains(c);
         if self.tool.is_empty() || !self.tool.chars().all(known) {
             return Err(("tool", "expected a tool's name, such as Bash or mcp__demo__*".into()));
         }

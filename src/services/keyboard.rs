@@ -42,6 +42,11 @@ pub fn stand_in(app: &Arc<App>, id: PermissionId) {
             sleep(HOOK_PATIENCE).await;
             for _ in 0..LOOKS {
                 let Some(open) = unheard(&app, id).await else { return };
+                if open.decision.as_ref().is_some_and(|d| d.updated_input.is_some()) {
+                    // A key would allow what Claude asked for, which is not what was decided.
+                    tracing::warn!(request = %id, "request {id} was decided with input of its own, which only its hook could carry; `chorus attach` shows its dialog");
+                    return;
+                }
                 if let Err(e) = answer(&app, &open).await {
                     tracing::warn!(request = %id, error = %e, "request {id} cannot be answered by key");
                 }
@@ -80,12 +85,6 @@ async fn unheard(app: &App, id: PermissionId) -> Option<Open> {
 async fn answer(app: &Arc<App>, open: &Open) -> Result<(), Error> {
     let Some(dialog) = shown(app, open).await? else { return Ok(()) };
     let Some(decision) = &open.decision else { return Ok(()) };
-    if decision.updated_input.is_some() {
-        // A key would allow what Claude asked for, which is not what was decided.
-        return Err(Error::conflict(
-            "changed input and answers can be carried by its hook only; `chorus attach` shows it",
-        ));
-    }
     let session = open.request.session_id;
     let Some(pane) = app.pane(session) else { return Ok(()) };
     let tmux = app.tmux().await?;

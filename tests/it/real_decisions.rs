@@ -129,6 +129,27 @@ async fn changed_input_runs_instead() {
 }
 
 #[tokio::test]
+async fn changed_input_that_no_hook_can_carry_runs_nothing_else() {
+    let world = World::start().await;
+    world.play("p", "bash", &json!({})).await;
+    let request = world.wait_for_request("p").await;
+    world.wait_for_screen("p", "Do you want to proceed?").await;
+    let hook = world.held_hook().await;
+    crate::harness::signal(hook, rustix::process::Signal::KILL);
+    world.decide(&request, &json!({"decision": "allow", "updated_input": {"command": "ls"}})).await;
+    world
+        .wait_for("the server has given up", async || {
+            world.log().contains("which only its hook could carry")
+        })
+        .await;
+    // The dialog is as it was: it is for a person now.
+    assert!(world.pane_text("p").await.contains("Do you want to proceed?"));
+    assert!(!world.project().join("made-by-bash.txt").exists());
+    world.press("p", "Escape").await;
+    world.wait_for_outcome(&request, "answered_in_terminal").await;
+}
+
+#[tokio::test]
 async fn a_tool_of_another_server_is_asked_about_and_allowed() {
     let world = World::start().await;
     // Claude Code does not wait for its tool servers before the first turn.

@@ -52,7 +52,7 @@ pub fn proposals(tool: &str, input: &Value, place: Option<&Place>) -> Vec<Patter
     if is_dialogue(tool) {
         return Vec::new();
     }
-    let any = Pattern { tool: tool.to_owned(), ..Pattern::default() };
+    let any = Pattern { tool: escaped(tool), ..Pattern::default() };
     // The tool, whatever its input, comes last.
     let exactly = Pattern::exactly(tool, input).filter(|pattern| *pattern != any);
     let mut all: Vec<Pattern> = exactly.into_iter().collect();

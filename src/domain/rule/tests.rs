@@ -128,6 +128,10 @@ fn a_tool_is_matched_by_its_name() {
     assert!(matches(&any("mcp__demo__*"), "mcp__demo__echo"));
     assert!(!matches(&any("mcp__demo__*"), "mcp__other__echo"));
     assert!(!matches(&any("Bash"), "BashOutput"));
+    // A server may call its tool what it likes.
+    let sly = Pattern::exactly("mcp__sly__*", &json!({})).expect("a pattern");
+    let sly = Rule { pattern: sly, ..any("x") };
+    assert!(matches(&sly, "mcp__sly__*") && !matches(&sly, "mcp__sly__other"));
     // A pattern of something that the tool does not have matches nothing.
     assert!(!matches(&rule(RuleAction::Deny, "*", Some("*"), None), "mcp__demo__echo"));
     let fetch = rule(RuleAction::Allow, "WebFetch", Some("https://example.com/*"), None);
