@@ -106,8 +106,7 @@ async fn main_job(story: &Story, client: &Client, world: &World) -> Result<()> {
         .get(&format!("/api/permissions/{}", asked["id"].as_str().unwrap_or_default()))
         .await?;
     story.tell(&format!("Claude asks: {}", request.summary));
-    let yes =
-        Answer { decision: Verdict::Allow, message: None, interrupt: false, for_session: false };
+    let yes = Answer::plain(Verdict::Allow);
     let decided = Instant::now();
     let _: PermissionRequest =
         client.post(&format!("/api/permissions/{}/respond", request.id), &yes).await?;

@@ -2,6 +2,7 @@
 //!
 //! Every value remembers where it came from; `chorus config` shows it.
 
+mod data_dir;
 mod database;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
 use crate::domain::scrub::scrub;
 use crate::store::{Place, Synchronous};
@@ -32,6 +34,9 @@ pub struct Config {
     pub session_prefix: String,
     /// Seconds between two sweeps that repair what no event told.
     pub poll_interval: f64,
+    /// Seconds after which a permission request that nobody has decided expires: Chorus has no
+    /// opinion then, and Claude's own dialog stays. At most a day, for which Claude Code waits.
+    pub permission_expiry: u32,
     /// The database, by `sqlite:///path/to/file` or `postgres://user:password@host/database`; the
     /// SQLite file in `data_dir` if empty.
     pub database_url: DatabaseUrl,
@@ -85,6 +90,7 @@ impl Default for Config {
             project_root: PathBuf::new(),
             session_prefix: "claude".into(),
             poll_interval: 10.0,
+            permission_expiry: 86_400,
             database_url: DatabaseUrl::default(),
             synchronous: Synchronous::Normal,
             auth: Auth::Local,
@@ -391,6 +397,11 @@ impl Loader {
             let expected = format!("expected {least} to 86400 seconds");
             check(key, seconds >= least && seconds <= 86_400.0, &expected)?;
         }
+        check(
+            "permission_expiry",
+            (1..=86_400).contains(&config.permission_expiry),
+            "expected 1 to 86400 seconds",
+        )?;
         check("starts_at_once", config.starts_at_once >= 1, "expected 1 or more")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let prefix = &config.session_prefix;
@@ -429,64 +440,6 @@ fn default_data_dir(env: &BTreeMap<String, String>) -> PathBuf {
         .or_else(|| set("HOME").map(|h| h.join(".local/share")))
         .unwrap_or_else(|| PathBuf::from("."))
         .join("chorus")
-}
-
-/// The files of a data folder.
-#[derive(Clone, Debug)]
-pub struct DataDir(pub PathBuf);
-
-impl DataDir {
-    /// The SQLite file.
-    pub fn database(&self) -> PathBuf {
-        self.0.join("chorus.db")
-    }
-
-    /// The lock that keeps a second server out; holds who has it.
-    pub fn lock(&self) -> PathBuf {
-        self.0.join("server.lock")
-    }
-
-    /// Where hooks leave what they could not deliver.
-    pub fn spool(&self) -> PathBuf {
-        self.0.join("spool")
-    }
-
-    /// What a starting Claude is told: arguments and environment, read once and removed.
-    pub fn launches(&self) -> PathBuf {
-        self.0.join("launch")
-    }
-
-    /// The server's own log, when the CLI started it.
-    pub fn log(&self) -> PathBuf {
-        self.0.join("server.log")
-    }
-
-    /// The API's Unix socket.
-    pub fn socket(&self) -> PathBuf {
-        self.short("api.sock")
-    }
-
-    /// tmux's socket.
-    pub fn tmux_socket(&self) -> PathBuf {
-        self.short("tmux.sock")
-    }
-
-    /// A socket's path: in the data folder, unless that is too long for the kernel (about 104
-    /// bytes), else in a folder of this user's that is derived from it.
-    fn short(&self, name: &str) -> PathBuf {
-        let path = self.0.join(name);
-        if path.as_os_str().len() <= 100 {
-            return path;
-        }
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.0.as_os_str().as_encoded_bytes());
-        let short: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
-            || PathBuf::from(format!("/tmp/chorus-{}", rustix::process::getuid().as_raw())),
-            |d| PathBuf::from(d).join("chorus"),
-        );
-        base.join(format!("{short}-{name}"))
-    }
 }
 
 #[cfg(test)]

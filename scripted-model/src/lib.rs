@@ -43,6 +43,7 @@ mod events;
 mod expand;
 mod failures;
 mod http;
+pub mod mcp;
 mod playback;
 mod record;
 mod script;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use scripted_model::{Options, Script, ScriptedModel};
+use scripted_model::{Options, Script, ScriptedModel, mcp};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
 usage: scripted-model [--port N] [--script FILE] [--log FILE]
+       scripted-model mcp
 
 A scripted stand-in for the Anthropic Messages API on 127.0.0.1.
 The first line on standard output is the port.
@@ -19,6 +20,8 @@ The first line on standard output is the port.
   --port N       listen on this port; 0, the default, takes a free one
   --script FILE  the scenarios (JSON); without it the bundled ones
   --log FILE     add every whole request to this file, one line of JSON each
+
+With `mcp` it is a tool server on standard input and output instead, with the tool `echo`.
 ";
 
 /// What the command line asks for.
@@ -32,6 +35,11 @@ struct Args {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if env::args().skip(1).eq(["mcp"]) {
+        // Whoever closes the pipe has heard enough.
+        let _ = mcp::serve(io::stdin().lock(), io::stdout().lock());
+        return ExitCode::SUCCESS;
+    }
     let args = match parse(env::args().skip(1)) {
         Ok(args) => args,
         Err(problem) => {

@@ -1,5 +1,6 @@
 //! The REST API: thin handlers around the use cases. Statuses and HTTP are here and nowhere else.
 
+pub mod audit;
 pub mod auth;
 pub mod events;
 pub mod hooks;
@@ -8,6 +9,7 @@ pub mod operations;
 pub mod permissions;
 pub mod problem;
 pub mod projects;
+pub mod rules;
 pub mod sessions;
 
 use std::sync::Arc;
@@ -71,6 +73,13 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(permissions::list))
         .routes(routes!(permissions::get))
         .routes(routes!(permissions::respond))
+        .routes(routes!(permissions::respond_to_many))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::get, rules::update, rules::delete))
+        .routes(routes!(rules::preview))
+        .routes(routes!(rules::proposals))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(events::stream))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))

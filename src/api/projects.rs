@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::permissions::actor;
 use super::problem::{Body, Path, Problem};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
@@ -48,15 +49,16 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<Project>>, Pro
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn create(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Body(new): Body<NewProject>,
 ) -> Result<Response, Problem> {
-    let (project, added) = projects::add(&app, &new.root, new.name).await?;
-    let mut headers = HeaderMap::new();
+    let (project, added) = projects::add(&app, &new.root, new.name, actor(&headers)).await?;
+    let mut answer = HeaderMap::new();
     if let Ok(location) = format!("/api/projects/{}", project.id).parse() {
-        headers.insert(header::LOCATION, location);
+        answer.insert(header::LOCATION, location);
     }
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, headers, Json(project)).into_response())
+    Ok((status, answer, Json(project)).into_response())
 }
 
 /// Shows a project.
@@ -77,10 +79,11 @@ pub async fn get(
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn update(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(id): Path<ProjectId>,
     Body(patch): Body<ProjectPatch>,
 ) -> Result<Json<Project>, Problem> {
-    Ok(Json(projects::rename(&app, id, patch.name).await?))
+    Ok(Json(projects::rename(&app, id, patch.name, actor(&headers)).await?))
 }
 
 /// Removes a project that has no session. Its folder is not touched.
@@ -89,8 +92,9 @@ pub async fn update(
         (status = 409, description = "It has sessions", body = Problem)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(id): Path<ProjectId>,
 ) -> Result<StatusCode, Problem> {
-    projects::remove(&app, id).await?;
+    projects::remove(&app, id, actor(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

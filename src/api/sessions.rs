@@ -13,11 +13,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::list::{self, Paging};
-use super::permissions::decider;
+use super::permissions::{actor, decider};
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
 use crate::domain::message::MessageSource;
-use crate::domain::permission::{Decision, PermissionRequest, Verdict};
+use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message, ToolStatus};
 use crate::domain::session::{ClaudeStatus, Session, Status};
 pub use types::{
@@ -128,6 +128,7 @@ pub async fn get(
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn update(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Body(patch): Body<SessionPatch>,
 ) -> Result<Json<SessionView>, Problem> {
@@ -138,12 +139,12 @@ pub async fn update(
         session = sessions::set_metadata(&app, &id, metadata).await?;
     }
     match patch.status {
-        Some(Wanted::Paused) => session = services::life::pause(&app, &id).await?,
+        Some(Wanted::Paused) => session = services::life::pause(&app, &id, actor(&headers)).await?,
         Some(Wanted::Active) if session.state.claude_status == ClaudeStatus::Stopped => {
-            session = services::life::resume(&app, &id).await?;
+            session = services::life::resume(&app, &id, actor(&headers)).await?;
         }
         Some(Wanted::Completed) => {
-            services::life::end(&app, &id).await?;
+            services::life::end(&app, &id, actor(&headers)).await?;
             session = sessions::by_id(&app, session.id).await?;
         }
         Some(Wanted::Active) | None => {}
@@ -189,7 +190,7 @@ async fn submit(
     Ok((StatusCode::ACCEPTED, Json(message)).into_response())
 }
 
-/// Answers the oldest pending permission request with yes or no.
+/// Answers the oldest pending permission request.
 #[utoipa::path(post, path = "/api/sessions/{id}/respond", tag = "sessions", params(("id" = String, Path)),
     request_body = Confirm,
     responses((status = 200, body = PermissionRequest), (status = 404, body = Problem),
@@ -201,11 +202,10 @@ pub async fn respond(
     Path(name): Path<String>,
     Body(answer): Body<Confirm>,
 ) -> Result<Json<PermissionRequest>, Problem> {
+    let wish = answer.answer()?.wish()?;
     let session = sessions::find(&app, &name).await?;
     let id: PermissionId = permissions::oldest_pending(&app, session.id).await?;
-    let verdict = if answer.confirm { Verdict::Allow } else { Verdict::Deny };
-    let decision = Decision { verdict, ..Decision::allow() };
-    Ok(Json(permissions::decide(&app, id, decision, decider(&headers)).await?))
+    Ok(Json(permissions::decide(&app, id, wish, decider(&headers)).await?))
 }
 
 /// Tells how to attach a terminal.

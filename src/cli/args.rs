@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::domain::rule::RuleAction;
 use crate::domain::session::{PermissionMode, SessionName};
 
 /// Runs, watches and steers many Claude Code sessions.
@@ -63,33 +64,24 @@ pub enum Command {
     Show(Session),
     /// Send a prompt to a session.
     Send(Send),
-    /// Approve a permission request.
-    Approve {
-        /// The request's id, or the session whose oldest request is meant.
-        #[arg(value_name = "REQUEST|SESSION")]
-        which: Option<String>,
-        /// Do not ask again for the same in this session.
-        #[arg(long)]
-        for_session: bool,
-    },
+    /// Approve a permission request, or answer a question.
+    Approve(Approve),
     /// Deny a permission request. Claude goes on with the message.
-    Deny {
-        /// The request's id, or the session whose oldest request is meant.
-        #[arg(value_name = "REQUEST|SESSION")]
-        which: Option<String>,
-        /// What to tell Claude instead.
-        #[arg(long, short)]
-        message: Option<String>,
-        /// End the turn.
-        #[arg(long)]
-        interrupt: bool,
-    },
+    Deny(Deny),
     /// List the permission requests that wait.
     Permissions {
         /// Settled ones too.
         #[arg(long, short)]
         all: bool,
     },
+    /// List the rules that decide permission requests; add and remove them.
+    Rules {
+        /// What to do; they are listed unless told.
+        #[command(subcommand)]
+        what: Option<Rules>,
+    },
+    /// Show who did what: decisions, rules, sessions, projects.
+    Audit(Audit),
     /// Interrupt a session's turn (one Escape).
     Interrupt(Session),
     /// Set a session aside: Claude ends; name, conversation and queue stay.
@@ -113,7 +105,7 @@ pub enum Command {
         #[arg(long, value_parser = session_name)]
         name: Option<SessionName>,
     },
-    /// Take over a Claude that runs in another terminal: it is ended there, and goes on here.
+    /// Take over a Claude that runs in another terminal (it is ended there).
     Adopt(Session),
     /// List a session's conversations.
     Conversations(Session),
@@ -157,7 +149,7 @@ pub enum Command {
     /// Look after the database.
     #[command(subcommand)]
     Db(Db),
-    /// Chorus's hooks in your own Claude Code settings, for the Claudes that you start yourself.
+    /// Hooks in your own settings, for the Claudes that you start yourself.
     Hooks {
         /// What to do.
         #[command(subcommand)]
@@ -193,6 +185,130 @@ pub enum Db {
         /// The backup.
         file: PathBuf,
     },
+}
+
+/// Approves.
+#[derive(Debug, clap::Args)]
+pub struct Approve {
+    /// The request's id, or the session whose oldest request is meant.
+    #[arg(value_name = "REQUEST|SESSION")]
+    pub which: Option<String>,
+    /// Do not ask again for the same in this session.
+    #[arg(long)]
+    pub for_session: bool,
+    /// Run it with this input instead: the whole of it, as JSON.
+    #[arg(long, value_name = "JSON")]
+    pub input: Option<String>,
+    /// Answer a question: QUESTION=ANSWER, or just ANSWER if there is only one. May be repeated.
+    #[arg(long = "answer", value_name = "[QUESTION=]ANSWER")]
+    pub answers: Vec<String>,
+    /// Do not ask again for the same in this project: makes a rule, which is shown first.
+    #[arg(long, conflicts_with_all = ["all", "for_session"])]
+    pub always: bool,
+    /// Make the rule without asking.
+    #[arg(long, requires = "always")]
+    pub yes: bool,
+    #[command(flatten)]
+    pub many: Many,
+}
+
+/// Denies.
+#[derive(Debug, clap::Args)]
+pub struct Deny {
+    /// The request's id, or the session whose oldest request is meant.
+    #[arg(value_name = "REQUEST|SESSION")]
+    pub which: Option<String>,
+    /// What to tell Claude instead.
+    #[arg(long, short)]
+    pub message: Option<String>,
+    /// End the turn.
+    #[arg(long)]
+    pub interrupt: bool,
+    #[command(flatten)]
+    pub many: Many,
+}
+
+/// Several requests at once.
+#[derive(Debug, clap::Args)]
+pub struct Many {
+    /// All that wait at this moment.
+    #[arg(long, conflicts_with = "which")]
+    pub all: bool,
+    /// With --all: only of this session.
+    #[arg(long, requires = "all")]
+    pub session: Option<String>,
+    /// With --all: only for this tool.
+    #[arg(long, requires = "all")]
+    pub tool: Option<String>,
+}
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Make a rule. It decides what waits at this moment, too.
+    Add(AddRule),
+    /// Remove a rule. What it has decided stays decided.
+    Remove {
+        /// The rule's id.
+        rule: String,
+    },
+}
+
+/// Makes a rule.
+#[derive(Debug, clap::Args)]
+pub struct AddRule {
+    /// What it does: allow, ask or deny. Denying goes before asking, and that before allowing.
+    #[arg(value_parser = rule_action)]
+    pub action: RuleAction,
+    /// The tool, such as Bash or mcp__demo__*
+    #[arg(long)]
+    pub tool: String,
+    /// The command, in which * stands for anything but what could begin another command.
+    #[arg(long)]
+    pub command: Option<String>,
+    /// The file, relative to the project's folder or absolute, with * and **
+    #[arg(long)]
+    pub path: Option<String>,
+    /// Only in this project (name, id or folder).
+    #[arg(long)]
+    pub project: Option<String>,
+    /// Only in this session.
+    #[arg(long)]
+    pub session: Option<String>,
+    /// Why it is there; Claude is told it with a denial.
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Only show what it would have done with the last requests.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn rule_action(text: &str) -> Result<RuleAction, String> {
+    RuleAction::parse(text).ok_or_else(|| "expected allow, ask or deny".into())
+}
+
+/// Shows the audit log.
+#[derive(Debug, clap::Args)]
+pub struct Audit {
+    /// What to do; the last entries are shown unless told.
+    #[command(subcommand)]
+    pub what: Option<AuditWhat>,
+    /// Only what concerns this session.
+    #[arg(long)]
+    pub session: Option<String>,
+    /// Only this action, such as permission.decided
+    #[arg(long)]
+    pub action: Option<String>,
+    /// The last N entries.
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "N")]
+    pub last: usize,
+}
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditWhat {
+    /// Check that nothing in it was changed, taken out or moved.
+    Verify,
 }
 
 /// A session.

@@ -10,18 +10,16 @@ use tokio::time::timeout;
 
 use super::args::{Command, New, Run, Send};
 use super::client::Client;
-use super::{attach, launch, life, show, start};
-use crate::api::permissions::Answer;
+use super::{attach, audit, launch, life, permissions, rules, show, start};
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
-use crate::domain::permission::{PermissionRequest, PermissionStatus, Verdict};
 use crate::domain::project::Project;
 use crate::domain::record::{CommandLog, Message};
 use crate::domain::session::{ClaudeStatus, Status};
 
 /// Rows of `ps` and `permissions`.
-const MOST: usize = 1_000;
+pub(super) const MOST: usize = 1_000;
 /// How long `send` waits for the confirmation.
 const CONFIRMATION: Duration = Duration::from_secs(30);
 
@@ -63,23 +61,11 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
             show::session(&detail, json)?;
         }
         Command::Send(send) => return send_prompt(client, send, json).await,
-        Command::Approve { which, for_session } => {
-            let answer =
-                Answer { decision: Verdict::Allow, message: None, interrupt: false, for_session };
-            decide(client, which, answer, json).await?;
-        }
-        Command::Deny { which, message, interrupt } => {
-            let answer = Answer { decision: Verdict::Deny, message, interrupt, for_session: false };
-            decide(client, which, answer, json).await?;
-        }
-        Command::Permissions { all } => {
-            let filter = if all { "" } else { "?status=pending" };
-            let mut requests: Vec<PermissionRequest> =
-                client.list(&format!("/api/permissions{filter}"), MOST).await?;
-            requests.reverse();
-            let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
-            show::permissions(&requests, &sessions, json)?;
-        }
+        Command::Approve(approve) => return permissions::approve(client, approve, json).await,
+        Command::Deny(deny) => return permissions::deny(client, deny, json).await,
+        Command::Permissions { all } => permissions::list(client, all, json).await?,
+        Command::Rules { what } => rules::run(client, what, json).await?,
+        Command::Audit(audit) => return audit::run(client, audit, json).await,
         Command::Interrupt(_)
         | Command::Pause(_)
         | Command::Resume { .. }
@@ -166,35 +152,6 @@ async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<ExitCode
     } else {
         ExitCode::SUCCESS
     })
-}
-
-async fn decide(client: &Client, which: Option<String>, answer: Answer, json: bool) -> Result<()> {
-    let id = match which {
-        Some(which) if uuid::Uuid::parse_str(&which).is_ok() => which,
-        which => oldest(client, which).await?,
-    };
-    let request: PermissionRequest =
-        client.post(&format!("/api/permissions/{id}/respond"), &answer).await?;
-    let verdict = if answer.decision == Verdict::Allow { "approved" } else { "denied" };
-    show::done(&format!("{verdict} {}", show::safe(&request.summary)), &request, json)
-}
-
-/// The request that has waited longest, of a session or of all.
-async fn oldest(client: &Client, session: Option<String>) -> Result<String> {
-    let mut filter = format!("/api/permissions?status={}", PermissionStatus::Pending);
-    if let Some(session) = &session {
-        path(session, "")?;
-        filter.push_str(&format!("&session={session}"));
-    }
-    let mut requests: Vec<PermissionRequest> = client.list(&filter, MOST).await?;
-    if session.is_none() && requests.len() > 1 {
-        bail!(
-            "{} requests wait; name one of them or its session (`chorus permissions` lists them)",
-            requests.len()
-        );
-    }
-    let oldest = requests.pop().ok_or_else(|| anyhow!("nothing waits for a decision"))?;
-    Ok(oldest.id.to_string())
 }
 
 pub(super) async fn attach_to(client: &Client, session: &str, json: bool) -> Result<()> {

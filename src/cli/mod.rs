@@ -3,6 +3,7 @@
 
 mod args;
 mod attach;
+mod audit;
 pub mod client;
 mod commands;
 mod db;
@@ -10,6 +11,8 @@ pub mod exec;
 pub mod hook;
 mod launch;
 mod life;
+mod permissions;
+mod rules;
 mod show;
 mod start;
 

@@ -7,15 +7,19 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::client::StreamEvent;
+use crate::api::audit::AuditEntry;
 use crate::api::sessions::{ConversationView, SessionDetail, SessionView};
 use crate::config::Loaded;
 use crate::doctor::{Finding, Level};
 use crate::domain::message::{Delivery, Direction};
-use crate::domain::permission::PermissionRequest;
+use crate::domain::permission::{DecidedBy, PermissionRequest, Verdict};
+use crate::domain::question;
 use crate::domain::record::{CommandLog, Message};
+use crate::domain::rule::Rule;
 use crate::domain::session::Runtime;
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
+use crate::services::rules::Preview;
 use crate::services::user_hooks;
 
 /// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
@@ -180,9 +184,103 @@ pub fn permissions(
             .map_or_else(|| r.session_id.to_string(), |s| s.name.to_string());
         say!("{}  {}  {}  {}", r.id, name, r.status, age(r.requested_at));
         say!("    {}", line(&r.summary, 200));
+        if r.status.is_open() {
+            dialogue(r)?;
+        }
+        match (&r.rule, r.decided_by) {
+            (Some(rule), Some(DecidedBy::Rule)) => {
+                say!("    decided by a rule: {}", line(rule, 300))
+            }
+            (Some(rule), _) => say!("    left to you by a rule: {}", line(rule, 300)),
+            (None, _) => {}
+        }
         if let Some(rule) = r.session_rule.as_deref().filter(|_| r.status.is_open()) {
             say!("    --for-session would allow {}", line(rule, 200));
         }
+    }
+    Ok(())
+}
+
+/// Prints what a question asks, or a plan says.
+fn dialogue(r: &PermissionRequest) -> Result<()> {
+    for q in question::questions(&r.tool, &r.input) {
+        let several = if q.several { " (several may be chosen)" } else { "" };
+        say!("    ? {}{several}", line(&q.question, 400));
+        for option in &q.options {
+            let meaning = if option.description.is_empty() { "" } else { ": " };
+            say!("      - {}{meaning}{}", line(&option.label, 200), line(&option.description, 400));
+        }
+        say!("      chorus approve {} --answer '{}=…'", r.id, line(&q.question, 400));
+    }
+    if let Some(plan) = plan(r) {
+        say!("    {}", indented(plan, 60));
+        say!("    chorus approve {0}, or chorus deny {0} -m 'what to plan instead'", r.id);
+    }
+    Ok(())
+}
+
+/// The plan that a request is about.
+fn plan(r: &PermissionRequest) -> Option<&str> {
+    (r.tool == "ExitPlanMode").then(|| r.input.get("plan")?.as_str()).flatten()
+}
+
+/// Prints rules.
+pub fn rules(rules: &[Rule], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&rules);
+    }
+    if rules.is_empty() {
+        say!("there are no rules; `chorus rules add` makes one");
+    }
+    for r in rules {
+        let last = r.last_hit_at.map(|at| format!(", last {} ago", age(at))).unwrap_or_default();
+        say!("{}  {}", r.id, line(&r.words, 300));
+        say!(
+            "    {} decided{last}; made by {} {} ago",
+            r.hits,
+            safe(&r.created_by),
+            age(r.created_at)
+        );
+        if let Some(note) = &r.note {
+            say!("    {}", line(note, 300));
+        }
+    }
+    Ok(())
+}
+
+/// Prints what a rule would have done.
+pub fn preview(p: &Preview, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(p);
+    }
+    say!("{}", safe(&p.words));
+    say!(
+        "of the last {} requests it matches {}, and {} would have ended otherwise",
+        p.considered,
+        p.matched,
+        p.would_change
+    );
+    for e in &p.examples {
+        let was = e.was.map_or("undecided", Verdict::as_str);
+        let mark = if e.changes { "!" } else { " " };
+        say!("{mark} {was} → {}  {}", e.would, line(&e.summary, 200));
+    }
+    Ok(())
+}
+
+/// Prints the audit log, oldest first.
+pub fn audit(entries: &[AuditEntry], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&entries);
+    }
+    if entries.is_empty() {
+        say!("nothing was done yet");
+    }
+    for e in entries {
+        let data = ["summary", "rule", "name"].iter().find_map(|k| e.data.get(k)?.as_str());
+        let verdict = e.data.get("verdict").and_then(|v| v.as_str()).unwrap_or_default();
+        let about = line(&format!("{verdict} {}", data.unwrap_or_default()), 200);
+        say!("{:>6}  {}  {}  {}  {about}", e.id, e.at, safe(&e.action), safe(&e.actor.to_string()));
     }
     Ok(())
 }

@@ -57,6 +57,10 @@ id!(
     MessageId
 );
 id!(
+    /// A rule that decides permission requests.
+    RuleId
+);
+id!(
     /// One delivery of a hook. The `chorus hook` process makes it, so that an event that is
     /// delivered twice (the acknowledgement was lost) is counted once.
     Stamp

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows SQL, HTTP, tmux or a file format of Claude
 //! Code's. Time and randomness come in as arguments.
 
+pub mod audit;
 pub mod event;
 pub mod ids;
 pub mod message;
@@ -11,8 +12,10 @@ pub mod observation;
 pub mod permission;
 pub mod project;
 pub mod prompt;
+pub mod question;
 pub mod record;
 pub mod reducer;
+pub mod rule;
 pub mod scrub;
 pub mod session;
 pub mod time;

@@ -207,6 +207,8 @@ pub enum Fact {
         quiet_since: Option<Timestamp>,
         /// How long to wait for a usage limit whose end is not known. Milliseconds; 0 is for ever.
         limit_retry_ms: i64,
+        /// A request that nobody has decided for this long has expired. Milliseconds.
+        decision_limit_ms: i64,
     },
     /// A hook that this version of Chorus knows nothing of, or that needs no reaction.
     Noted,

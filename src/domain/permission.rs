@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ids::{ConversationId, PermissionId, SessionId, ToolUseId};
+use super::ids::{ConversationId, PermissionId, RuleId, SessionId, ToolUseId};
 use super::names::names;
+use super::rule::RuleMatch;
 use super::time::Timestamp;
 
 /// Where a permission request is.
@@ -64,12 +65,40 @@ pub struct Decision {
     pub interrupt: bool,
     /// With an allowance: do not ask again for the same in this session.
     pub for_session: bool,
+    /// With an allowance: the whole input that is used instead of Claude's. A question's answers
+    /// are in here.
+    pub updated_input: Option<serde_json::Value>,
+    /// The rule that decided, if one did.
+    pub rule: Option<RuleMatch>,
 }
 
 impl Decision {
     /// Plainly yes, once.
     pub fn allow() -> Self {
-        Self { verdict: Verdict::Allow, message: None, interrupt: false, for_session: false }
+        Self {
+            verdict: Verdict::Allow,
+            message: None,
+            interrupt: false,
+            for_session: false,
+            updated_input: None,
+            rule: None,
+        }
+    }
+
+    /// What a rule decides.
+    pub fn by(rule: &super::rule::Rule) -> Option<Self> {
+        use super::rule::RuleAction;
+        let rule_match = Some(RuleMatch::of(rule));
+        match rule.action {
+            RuleAction::Allow => Some(Self { rule: rule_match, ..Self::allow() }),
+            RuleAction::Deny => Some(Self {
+                verdict: Verdict::Deny,
+                message: Some(rule.refusal()),
+                rule: rule_match,
+                ..Self::allow()
+            }),
+            RuleAction::Ask => None,
+        }
     }
 }
 
@@ -83,7 +112,7 @@ pub enum DecidedBy {
     Api,
     /// Somebody at Chorus's command line.
     Cli,
-    /// A rule, such as "allow for this session".
+    /// A rule: the request's `rule_id` says which.
     Rule,
     /// Somebody at Claude's own terminal dialog.
     Terminal,
@@ -122,24 +151,21 @@ pub struct PermissionRequest {
     pub verdict: Option<Verdict>,
     /// What Claude was told with a denial.
     pub message: Option<String>,
+    /// What was used instead of `input`, a question's answers included. Scrubbed once settled.
+    #[schema(value_type = Option<Object>)]
+    pub updated_input: Option<serde_json::Value>,
     /// Who decided.
     pub decided_by: Option<DecidedBy>,
+    /// The rule that decided it, or that left it to people.
+    pub rule_id: Option<RuleId>,
+    /// That rule in words, as it was then.
+    pub rule: Option<String>,
     /// When Claude asked.
     pub requested_at: Timestamp,
     /// When it was decided.
     pub decided_at: Option<Timestamp>,
     /// When the last status was reached.
     pub updated_at: Timestamp,
-}
-
-/// "Allow for the session": the same tool with the same subject is allowed without asking, until
-/// the session ends; kept by Chorus and applied again after a resume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SessionRule {
-    /// The tool.
-    pub tool: String,
-    /// The exact command, path or address; `None` allows the tool whatever its input.
-    pub subject: Option<String>,
 }
 
 /// What a tool call acts on: the command, the path, the address.
@@ -169,35 +195,21 @@ pub fn landmark(tool: &str, input: &serde_json::Value) -> String {
     words.lines().next().unwrap_or_default().chars().take(40).collect()
 }
 
-impl SessionRule {
-    /// The rule that "allow for the session" would make of a request. Editing tools share one
-    /// subject: once a file may be written, it may be edited too. Plans and questions get none.
-    pub fn of(tool: &str, input: &serde_json::Value) -> Option<Self> {
-        if matches!(tool, "ExitPlanMode" | "AskUserQuestion") {
-            return None;
-        }
-        Some(Self { tool: tool.to_owned(), subject: subject(tool, input) })
-    }
-
-    /// Whether a call is covered.
-    pub fn covers(&self, tool: &str, input: &serde_json::Value) -> bool {
-        self.tool == tool && (self.subject.is_none() || self.subject == subject(tool, input))
-    }
-
-    /// The rule in words, to be shown before it is made.
-    pub fn describe(&self) -> String {
-        match &self.subject {
-            Some(s) => format!("{} with exactly: {s}", self.tool),
-            None => format!("{} with any input", self.tool),
-        }
-    }
+/// Whether a tool call is a question to people, a plan or a question: no rule allows it, and "allow
+/// for the session" means nothing.
+pub fn is_dialogue(tool: &str) -> bool {
+    matches!(tool, "ExitPlanMode" | QUESTION)
 }
+
+/// The tool by which Claude asks people a question.
+pub const QUESTION: &str = "AskUserQuestion";
 
 /// One line that says what a call would do.
 pub fn summarise(tool: &str, input: &serde_json::Value) -> String {
     let text = match subject(tool, input) {
         Some(s) => s,
         None if tool == "ExitPlanMode" => "a plan to approve".to_owned(),
+        None if tool == QUESTION => super::question::summary(input),
         None => input.to_string(),
     };
     let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -211,17 +223,7 @@ pub fn summarise(tool: &str, input: &serde_json::Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{SessionRule, landmark, summarise};
-
-    #[test]
-    fn a_session_rule_covers_the_same_subject_only() {
-        let rule =
-            SessionRule::of("Bash", &json!({"command": "ls", "description": "a"})).expect("a rule");
-        assert!(rule.covers("Bash", &json!({"command": "ls", "description": "b"})));
-        assert!(!rule.covers("Bash", &json!({"command": "ls; rm x"})));
-        assert!(!rule.covers("Write", &json!({"command": "ls"})));
-        assert_eq!(SessionRule::of("ExitPlanMode", &json!({})), None);
-    }
+    use super::{landmark, summarise};
 
     #[test]
     fn a_landmark_is_what_the_dialog_shows() {

@@ -13,6 +13,7 @@ use super::{App, launch, projects};
 use crate::claude::hooks::HookReport;
 use crate::claude::paths;
 use crate::claude::state_file::{self, StateFile};
+use crate::domain::audit::Actor;
 use crate::domain::ids::{ConversationId, ProjectId, SessionId};
 use crate::domain::observation::{Fact, StartSource};
 use crate::domain::session::{
@@ -228,5 +229,5 @@ async fn project_of(app: &App, cwd: &Path) -> Result<ProjectId, Error> {
     }
     let git = folder.ancestors().find(|d| d.join(".git").exists());
     let root = git.unwrap_or(&folder).to_string_lossy();
-    Ok(projects::add(app, &root, None).await?.0.id)
+    Ok(projects::add(app, &root, None, Actor::chorus()).await?.0.id)
 }

@@ -8,20 +8,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::App;
 use super::error::Error;
 use super::held::Place;
 use super::observe::{Report, observe};
+use super::{App, places};
 use crate::claude::hooks::{self, HookError, HookEvent, HookReport};
 use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId, Stamp};
 use crate::domain::message::Direction;
 use crate::domain::observation::Fact;
 use crate::domain::permission::{
-    Decision, PermissionRequest, PermissionStatus, SessionRule, Verdict, summarise,
+    Decision, PermissionRequest, PermissionStatus, Verdict, summarise,
 };
 use crate::domain::prompt;
 use crate::domain::record::Record;
+use crate::domain::rule::Pattern;
 use crate::domain::scrub::{scrub, scrub_json};
 use crate::domain::session::Source;
 use crate::domain::time::Timestamp;
@@ -112,7 +113,7 @@ impl Drop for Waiting {
 
 fn claude_answer(decision: Decision) -> hooks::Answer {
     match decision.verdict {
-        Verdict::Allow => hooks::Answer::Allow { updated_input: None },
+        Verdict::Allow => hooks::Answer::Allow { updated_input: decision.updated_input },
         Verdict::Deny => {
             hooks::Answer::Deny { message: decision.message, interrupt: decision.interrupt }
         }
@@ -147,7 +148,7 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
         session_id: session,
         conversation_id: report.conversation.clone(),
         summary: summarise(&asked.tool, &asked.input),
-        session_rule: SessionRule::of(&asked.tool, &asked.input).map(|r| r.describe()),
+        session_rule: Pattern::exactly(&asked.tool, &asked.input).map(|p| p.words()),
         tool: asked.tool.clone(),
         input: asked.input.clone(),
         tool_use_id: None,
@@ -155,12 +156,16 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
         status: PermissionStatus::Pending,
         verdict: None,
         message: None,
+        updated_input: None,
         decided_by: None,
+        rule_id: None,
+        rule: None,
         requested_at: delivery.at,
         decided_at: None,
         updated_at: delivery.at,
     }));
     load(app, session).await?;
+    report.place = places::of(app, session, &asked.tool, &asked.input).await?;
     // The place is taken before the question is known: no decision can come too early.
     let place = app.held.wait_for(id);
     let decided = app

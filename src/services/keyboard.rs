@@ -42,6 +42,11 @@ pub fn stand_in(app: &Arc<App>, id: PermissionId) {
             sleep(HOOK_PATIENCE).await;
             for _ in 0..LOOKS {
                 let Some(open) = unheard(&app, id).await else { return };
+                if open.decision.as_ref().is_some_and(|d| d.updated_input.is_some()) {
+                    // A key would allow what Claude asked for, which is not what was decided.
+                    tracing::warn!(request = %id, "request {id} was decided with input of its own, which only its hook could carry; `chorus attach` shows its dialog");
+                    return;
+                }
                 if let Err(e) = answer(&app, &open).await {
                     tracing::warn!(request = %id, error = %e, "request {id} cannot be answered by key");
                 }

@@ -8,10 +8,11 @@ use tokio::time::{sleep, timeout};
 
 use super::error::Error;
 use super::observe::{Report, observe};
-use super::sessions::{self, New, by_id, find};
+use super::sessions::{self, New, act, by_id, find};
 use super::{App, elsewhere, launch};
 use crate::claude::launch::Start as Begin;
 use crate::clock;
+use crate::domain::audit::Actor;
 use crate::domain::ids::ConversationId;
 use crate::domain::message::MessageSource;
 use crate::domain::observation::Fact;
@@ -19,6 +20,7 @@ use crate::domain::session::{
     ClaudeStatus, Process, Runtime, Session, SessionName, Source, Status,
 };
 use crate::process;
+use crate::store::Write;
 use crate::tmux::Key;
 
 /// How long Claude may take to end before it is killed.
@@ -29,7 +31,7 @@ const CRASH_WINDOW_MS: i64 = 3_600_000;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Ends a session and hides it. Doing it again does nothing.
-pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
+pub async fn end(app: &Arc<App>, name: &str, actor: Actor) -> Result<(), Error> {
     let session = find(app, name).await?;
     let id = session.id;
     if session.is_elsewhere() && session.state.process.is_some() {
@@ -40,8 +42,11 @@ pub async fn end(app: &Arc<App>, name: &str) -> Result<(), Error> {
     app.engine
         .run(move |live, unit| {
             live.admit(session);
-            if let Some(session) = live.session_mut(id) {
-                session.hidden = true;
+            let now = unit.now;
+            if let Some(session) = live.session_mut(id)
+                && !std::mem::replace(&mut session.hidden, true)
+            {
+                unit.write(Write::Audit(act(now, actor, "session.ended", session)));
                 unit.touch(id);
             }
             live.retire(id);
@@ -102,7 +107,7 @@ pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
 }
 
 /// Sets a session aside: its Claude ends, its name, its conversation and its queue stay.
-pub async fn pause(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+pub async fn pause(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, Error> {
     let session = find(app, name).await?;
     let id = session.id;
     let state = &session.state;
@@ -118,25 +123,40 @@ pub async fn pause(app: &Arc<App>, name: &str) -> Result<Session, Error> {
             session.name
         )));
     }
-    tell(app, &session, Fact::PauseRequested).await?;
-    if let Some(claude) = session.state.process {
+    let process = state.process.map(|claude| (claude, state.generation));
+    app.engine
+        .run(move |live, unit| {
+            let now = unit.now;
+            unit.write(Write::Audit(act(now, actor, "session.paused", &session)));
+            // It may have ended by itself long ago.
+            live.admit(session);
+            observe(live, unit, Report::fact(id, Source::Chorus, now, Fact::PauseRequested))?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+    if let Some((claude, generation)) = process {
         end_claude(claude).await;
-        super::recover::process_gone(app, id, session.state.generation).await;
+        super::recover::process_gone(app, id, generation).await;
     }
     by_id(app, id).await
 }
 
 /// Goes on with a session that does not run, with its conversation.
-pub async fn resume(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+pub async fn resume(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, Error> {
     let session = find(app, name).await?;
     if session.state.process.is_some() || session.state.claude_status != ClaudeStatus::Stopped {
         return Err(Error::conflict(format!("{} runs already", session.name)));
     }
-    begin(app, session, false).await
+    begin(app, session, false, "session.resumed", actor).await
 }
 
 /// Starts Claude again, with the same conversation or a fresh one.
-pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session, Error> {
+pub async fn restart(
+    app: &Arc<App>,
+    name: &str,
+    fresh: bool,
+    actor: Actor,
+) -> Result<Session, Error> {
     let session = find(app, name).await?;
     let id = session.id;
     if session.is_elsewhere() && session.state.process.is_some() {
@@ -149,12 +169,12 @@ pub async fn restart(app: &Arc<App>, name: &str, fresh: bool) -> Result<Session,
         end_claude(process).await;
         super::recover::process_gone(app, id, session.state.generation).await;
     }
-    begin(app, session, fresh).await
+    begin(app, session, fresh, "session.restarted", actor).await
 }
 
 /// Takes over a session that somebody runs in a terminal of their own: it is ended there, and goes
 /// on here with its conversation.
-pub async fn adopt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
+pub async fn adopt(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, Error> {
     let session = find(app, name).await?;
     if !session.is_elsewhere() {
         return Err(Error::conflict(format!("Chorus runs {} already", session.name)));
@@ -165,7 +185,7 @@ pub async fn adopt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
         end_claude(process).await;
         super::recover::process_gone(app, session.id, session.state.generation).await;
     }
-    begin(app, session, false).await
+    begin(app, session, false, "session.adopted", actor).await
 }
 
 /// Makes another session whose conversation begins as a copy of this one's.
@@ -209,7 +229,13 @@ pub async fn fork(
 }
 
 /// Begins another process in a session that has none.
-async fn begin(app: &Arc<App>, session: Session, fresh: bool) -> Result<Session, Error> {
+async fn begin(
+    app: &Arc<App>,
+    session: Session,
+    fresh: bool,
+    what: &'static str,
+    actor: Actor,
+) -> Result<Session, Error> {
     let id = session.id;
     let claude = launch::installed(app).await?;
     let resumable = match &session.state.conversation {
@@ -247,6 +273,7 @@ async fn begin(app: &Arc<App>, session: Session, fresh: bool) -> Result<Session,
                     session.runtime = Runtime::Tmux;
                     session.tmux_session = format!("{prefix}-{}", session.name);
                 }
+                unit.write(Write::Audit(act(now, actor, what, session)));
             }
             observe(
                 live,
@@ -279,7 +306,7 @@ pub fn after_crash(app: &Arc<App>, session: &Session) {
             return;
         }
         tracing::warn!(session = %id, "{} has ended unasked ({crashes} within the hour) and is started again", session.name);
-        if let Err(e) = begin(&app, session, false).await {
+        if let Err(e) = begin(&app, session, false, "session.restarted", Actor::chorus()).await {
             tracing::warn!(session = %id, error = %e, "{id} could not be started again");
         }
     };

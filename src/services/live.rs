@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::domain::ids::{MessageId, PermissionId, ProjectId, SessionId};
-use crate::domain::permission::{Decision, PermissionRequest, SessionRule};
+use crate::domain::ids::{MessageId, PermissionId, ProjectId, RuleId, SessionId};
+use crate::domain::permission::{Decision, PermissionRequest};
 use crate::domain::project::Project;
+use crate::domain::rule::{Call, Place, Rule};
 use crate::domain::session::{Session, SessionName};
 use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
-use crate::store::{Db, StoreError, messages, permissions, projects, sessions};
+use crate::store::{Db, StoreError, messages, permissions, projects, rules, sessions};
 
 /// Ended sessions that stay in memory for their last hooks.
 const ENDED: usize = 256;
@@ -25,6 +26,21 @@ pub struct Open {
     pub request: PermissionRequest,
     /// The decision, once made.
     pub decision: Option<Decision>,
+    /// Where its file is, as far as that was looked up.
+    pub place: Option<Place>,
+}
+
+impl Open {
+    /// The call that it asks about.
+    pub fn call(&self, project: Option<ProjectId>) -> Call<'_> {
+        Call {
+            tool: &self.request.tool,
+            input: &self.request.input,
+            session: self.request.session_id,
+            project,
+            place: self.place.as_ref(),
+        }
+    }
 }
 
 /// The live state.
@@ -35,7 +51,7 @@ pub struct Live {
     ended: VecDeque<SessionId>,
     /// Requests that are not settled.
     pub open: BTreeMap<PermissionId, Open>,
-    rules: HashMap<SessionId, Vec<SessionRule>>,
+    rules: Vec<Rule>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
     heard: HashMap<SessionId, Timestamp>,
     keys: VecDeque<((SessionId, String), MessageId)>,
@@ -53,11 +69,9 @@ impl Live {
             live.sessions.insert(session.id, session);
         }
         for (request, decision) in permissions::open(db).await? {
-            live.open.insert(request.id, Open { request, decision });
+            live.open.insert(request.id, Open { request, decision, place: None });
         }
-        for (session, rule) in permissions::session_rules(db).await? {
-            live.rules.entry(session).or_default().push(rule);
-        }
+        live.rules = rules::all(db).await?;
         for message in messages::under_way(db).await? {
             live.queues.entry(message.message.session_id).or_default().push_back(message);
         }
@@ -133,7 +147,6 @@ impl Live {
             let Some(oldest) = self.ended.pop_front() else { break };
             if self.sessions.get(&oldest).is_some_and(|s| !s.is_live()) {
                 self.sessions.remove(&oldest);
-                self.rules.remove(&oldest);
                 self.queues.remove(&oldest);
                 self.heard.remove(&oldest);
             }
@@ -165,19 +178,37 @@ impl Live {
 
     // --- permissions ---
 
-    /// What was allowed for a session.
-    pub fn rules(&self, session: SessionId) -> &[SessionRule] {
-        self.rules.get(&session).map_or(&[], Vec::as_slice)
+    /// All rules, oldest first. Those of a session are kept: it may be started again.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
-    /// Allows something for a session. Tells whether that was new.
-    pub fn add_rule(&mut self, session: SessionId, rule: SessionRule) -> bool {
-        let rules = self.rules.entry(session).or_default();
-        let new = !rules.contains(&rule);
-        if new {
-            rules.push(rule);
+    /// One rule.
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// Adds or changes one.
+    pub fn put_rule(&mut self, rule: Rule) {
+        match self.rules.iter_mut().find(|known| known.id == rule.id) {
+            Some(known) => *known = rule,
+            None => self.rules.push(rule),
         }
-        new
+    }
+
+    /// Removes one.
+    pub fn remove_rule(&mut self, id: RuleId) -> Option<Rule> {
+        let at = self.rules.iter().position(|rule| rule.id == id)?;
+        Some(self.rules.remove(at))
+    }
+
+    /// Removes those of a project, and tells which.
+    pub fn remove_rules_of(&mut self, project: ProjectId) -> Vec<Rule> {
+        let (gone, kept) = std::mem::take(&mut self.rules)
+            .into_iter()
+            .partition(|rule| rule.project_id == Some(project));
+        self.rules = kept;
+        gone
     }
 
     // --- prompts to send ---

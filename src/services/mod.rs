@@ -1,6 +1,7 @@
 //! Use cases: what Chorus does, put together from the store and the outside world.
 
 mod app;
+pub mod audit;
 pub mod couriers;
 pub mod database;
 pub mod elsewhere;
@@ -14,8 +15,10 @@ pub mod life;
 pub mod live;
 pub mod observe;
 pub mod permissions;
+pub mod places;
 pub mod projects;
 pub mod recover;
+pub mod rules;
 pub mod sessions;
 pub mod terminal;
 pub mod user_hooks;

@@ -1,26 +1,29 @@
 //! Taking in what the sources tell: the one way by which hooks, transcripts, state files, the
 //! process table and people's decisions become state, rows and events.
 
+mod requests;
+
 use std::collections::HashMap;
 
 use serde_json::json;
 
 use super::engine::{Effect, Unit};
-use super::live::{Live, Open};
+use super::live::Live;
 use crate::domain::event::{self, EventKind, NewEvent};
-use crate::domain::ids::{ConversationId, MessageId, PermissionId, SessionId, Stamp};
+use crate::domain::ids::{ConversationId, MessageId, SessionId, Stamp};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::{Fact, Observation};
-use crate::domain::permission::{
-    self, DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
-};
+use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{Message, Record};
 use crate::domain::reducer::{Change, reduce};
-use crate::domain::scrub::{scrub, scrub_json};
+use crate::domain::rule::Place;
+use crate::domain::scrub::scrub;
 use crate::domain::session::{ClaudeStatus, SessionState, Source};
 use crate::domain::time::Timestamp;
+use crate::store::Write;
 use crate::store::messages::Outgoing;
-use crate::store::{SettledPermission, Write};
+
+pub use requests::reconsider;
 
 /// What Claude is told when the usage limit is over that ended its turn.
 const GO_ON: &str = "continue";
@@ -46,6 +49,8 @@ pub struct Report {
     pub prompts: HashMap<String, String>,
     /// The request that a `PermissionAsked` among the facts is about.
     pub asks: Option<Box<PermissionRequest>>,
+    /// Where the file is that the request is about.
+    pub place: Option<Place>,
     /// A hook that is kept as it came: its delivery, and what it said.
     pub raw: Option<(Stamp, serde_json::Value)>,
     /// What was read is in this report.
@@ -76,6 +81,7 @@ impl Report {
             records: Vec::new(),
             prompts: HashMap::new(),
             asks: None,
+            place: None,
             raw: None,
             read_to: None,
         }
@@ -126,8 +132,11 @@ impl Intake<'_> {
         if let Some(request) = asks {
             // A hook of an older process asks for nobody any more.
             let stale = generation.is_some_and(|g| g != self.state().generation);
-            if !stale && !self.live.open.contains_key(&request.id) {
-                self.remember(*request);
+            match self.live.open.get_mut(&request.id) {
+                // The same hook again, after a restart.
+                Some(open) => open.place = open.place.take().or(report.place),
+                None if !stale => self.remember(*request, report.place),
+                None => {}
             }
         }
         // A transcript may tell of earlier processes: of those only the record speaks.
@@ -150,7 +159,7 @@ impl Intake<'_> {
             }
         }
         if let Some((id, at)) = asked {
-            self.apply_rules(id, at);
+            self.apply_rules(id, at.min(now));
         }
         for record in records {
             self.record(conversation.as_ref(), record, &prompts);
@@ -336,81 +345,6 @@ impl Intake<'_> {
         }
         self.unit.write(Write::Deliver { message, status, error });
         self.unit.then(Effect::WakeCourier(self.id));
-    }
-
-    // --- permission requests ---
-
-    /// Puts a new request into memory and store.
-    fn remember(&mut self, request: PermissionRequest) {
-        self.unit.write(Write::AddPermission(Box::new(request.clone())));
-        self.permission_event(EventKind::PermissionRequest, &request);
-        self.live.open.insert(request.id, Open { request, decision: None });
-    }
-
-    /// Decides a new request by what was allowed for the session.
-    fn apply_rules(&mut self, id: PermissionId, at: Timestamp) {
-        let Some(open) = self.live.open.get(&id) else { return };
-        let (tool, input) = (&open.request.tool, &open.request.input);
-        if self.live.rules(self.id).iter().any(|rule| rule.covers(tool, input)) {
-            let decision = Decision::allow();
-            let fact = Fact::PermissionDecided { id, decision, by: DecidedBy::Rule };
-            self.reduce(&Observation {
-                at,
-                source: Source::Chorus,
-                generation: None,
-                conversation: None,
-                fact,
-            });
-        }
-    }
-
-    fn permission(
-        &mut self,
-        id: PermissionId,
-        status: PermissionStatus,
-        decided: Option<(Option<Verdict>, DecidedBy)>,
-        decision: Option<Decision>,
-        at: Timestamp,
-    ) {
-        let Some(open) = self.live.open.get_mut(&id) else { return };
-        let request = &mut open.request;
-        request.status = status;
-        request.updated_at = at;
-        if let Some((verdict, by)) = decided {
-            request.verdict = verdict;
-            request.decided_by = Some(by);
-            request.decided_at = Some(at);
-        }
-        if let Some(decision) = decision {
-            request.message.clone_from(&decision.message);
-            open.decision = Some(decision.clone());
-            self.unit.then(Effect::Answer(id, decision));
-        }
-        if !status.is_open() {
-            // Nobody needs the exact input any more.
-            scrub_json(&mut request.input);
-            request.summary = permission::summarise(&request.tool, &request.input);
-            request.message = request.message.take().map(|m| scrub(&m).into_owned());
-            self.unit.then(Effect::Release(id));
-        }
-        let interrupts = open.decision.as_ref().is_some_and(|d| d.interrupt);
-        let request = request.clone();
-        self.permission_event(EventKind::PermissionResolved, &request);
-        if !status.is_open() {
-            self.live.open.remove(&id);
-        }
-        self.unit.write(Write::SavePermission(Box::new(SettledPermission { request, interrupts })));
-    }
-
-    /// The log of events is kept, so what it holds is scrubbed; the exact input is at the request.
-    fn permission_event(&mut self, kind: EventKind, request: &PermissionRequest) {
-        let mut shown = request.clone();
-        scrub_json(&mut shown.input);
-        shown.summary = permission::summarise(&shown.tool, &shown.input);
-        shown.session_rule = None;
-        let mut data = json!(shown);
-        data["session_name"] = json!(self.name());
-        self.unit.event(kind, self.id, request.updated_at, &data);
     }
 
     // --- at the end ---

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::App;
+use serde_json::json;
+
 use super::error::Error;
+use super::{App, rules};
+use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
+use crate::domain::time::Timestamp;
 use crate::store::{Write, projects};
 
 /// Lists all projects by name.
@@ -24,7 +28,12 @@ fn unknown(id: ProjectId) -> Error {
 }
 
 /// Adds a project, or finds the one that has this folder. Tells whether it was added.
-pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project, bool), Error> {
+pub async fn add(
+    app: &App,
+    root: &str,
+    name: Option<String>,
+    actor: Actor,
+) -> Result<(Project, bool), Error> {
     let root = folder("root", Path::new(root))?;
     let wanted = match name {
         Some(name) => Some(check_name(name)?),
@@ -57,6 +66,7 @@ pub async fn add(app: &App, root: &str, name: Option<String>) -> Result<(Project
                 Project { id: ProjectId::new(), name, root, created_at: now, updated_at: now };
             live.put_project(project.clone());
             unit.write(Write::AddProject(project.clone()));
+            unit.write(Write::Audit(act(now, actor, "project.added", &project)));
             Ok((project, true))
         })
         .await
@@ -73,11 +83,16 @@ pub async fn default(app: &App) -> Result<Project, Error> {
         .canonicalize()
         .map_err(|e| Error::invalid("project_root", format!("{}: {e}", root.display())))?;
     // Somebody may have removed it; it is made again as long as it is configured.
-    Ok(add(app, &root.to_string_lossy(), None).await?.0)
+    Ok(add(app, &root.to_string_lossy(), None, Actor::chorus()).await?.0)
 }
 
 /// Renames a project.
-pub async fn rename(app: &App, id: ProjectId, name: String) -> Result<Project, Error> {
+pub async fn rename(
+    app: &App,
+    id: ProjectId,
+    name: String,
+    actor: Actor,
+) -> Result<Project, Error> {
     let name = check_name(name)?;
     app.engine
         .run(move |live, unit| {
@@ -91,14 +106,15 @@ pub async fn rename(app: &App, id: ProjectId, name: String) -> Result<Project, E
             project.updated_at = unit.now;
             live.put_project(project.clone());
             unit.write(Write::SaveProject(project.clone()));
+            unit.write(Write::Audit(act(unit.now, actor, "project.renamed", &project)));
             Ok(project)
         })
         .await
 }
 
 /// Removes a project that no session belongs to.
-pub async fn remove(app: &App, id: ProjectId) -> Result<(), Error> {
-    get(app, id).await?;
+pub async fn remove(app: &App, id: ProjectId, actor: Actor) -> Result<(), Error> {
+    let project = get(app, id).await?;
     let used = projects::sessions_of(&app.db, id).await?;
     app.engine
         .run(move |live, unit| {
@@ -108,11 +124,23 @@ pub async fn remove(app: &App, id: ProjectId) -> Result<(), Error> {
                     "the project has sessions, whose record would be lost with it",
                 ));
             }
+            // Its rules have nothing left to be about.
+            for rule in live.remove_rules_of(id) {
+                unit.write(Write::DeleteRule(rule.id));
+                let act = rules::act(unit.now, actor.clone(), "rule.removed", &rule, None);
+                unit.write(Write::Audit(act));
+            }
             live.remove_project(id);
             unit.write(Write::DeleteProject(id));
+            unit.write(Write::Audit(act(unit.now, actor, "project.removed", &project)));
             Ok(())
         })
         .await
+}
+
+fn act(at: Timestamp, actor: Actor, action: &'static str, project: &Project) -> Act {
+    let data = json!({ "name": project.name, "root": project.root });
+    Act::new(at, actor, action, data).subject(project.id)
 }
 
 fn check_name(name: String) -> Result<String, Error> {

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
 use super::{App, elsewhere, launch, projects, terminal};
 use crate::claude::launch::Start as Begin;
 use crate::claude::profile::Profile;
+use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::Fact;
@@ -19,6 +22,7 @@ use crate::domain::scrub::scrub;
 use crate::domain::session::{
     Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
+use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
 use crate::store::{Cursor, Page, Write, sessions};
 use crate::tmux::Capture;
@@ -191,6 +195,7 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
                 session: Box::new(session.clone()),
                 idempotency_key: new.idempotency_key,
             });
+            unit.write(Write::Audit(act(now, new.source.into(), "session.created", &session)));
             live.admit(session);
             observe(
                 live,
@@ -213,6 +218,12 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     let start = launch::Start { session: id, begin, prompt: text };
     launch::run(app, start).await?;
     by_id(app, id).await
+}
+
+/// What the audit log keeps of something that was done to a session.
+pub(super) fn act(at: Timestamp, actor: Actor, action: &'static str, session: &Session) -> Act {
+    let data = json!({ "name": session.name, "workspace_path": session.workspace_path });
+    Act::new(at, actor, action, data).session(session.id).subject(session.id)
 }
 
 /// The first prompt goes as an argument of the command line, and is confirmed like any other.

@@ -333,7 +333,8 @@ impl Watching {
             self.waited_for.iter().copied().filter(|p| process::alive(*p)).collect();
         self.waited_for = alive;
         let config = &self.app.config;
-        let (quiet_after, retry) = (ms(config.quiet_after), ms(config.limit_retry));
+        let (quiet_after, limit_retry_ms) = (ms(config.quiet_after), ms(config.limit_retry));
+        let decision_limit_ms = i64::from(config.permission_expiry) * 1_000;
         for (id, heard) in sessions {
             self.look(id).await;
             recover::check(&self.app, id).await;
@@ -341,7 +342,7 @@ impl Watching {
             // What this server has not heard may have been told to the one before it.
             let heard = heard.unwrap_or(self.app.started_at);
             let quiet_since = Some(heard).filter(|at| now.ms_since(*at) > quiet_after);
-            let tick = Fact::Tick { quiet_since, limit_retry_ms: retry };
+            let tick = Fact::Tick { quiet_since, limit_retry_ms, decision_limit_ms };
             super::tell(&self.app, Report::fact(id, Source::Chorus, now, tick)).await;
             self.app.couriers.wake(id);
         }

@@ -66,7 +66,6 @@ pub async fn first_id(db: &Db) -> Result<i64> {
 
 /// Appends events in order. Those whose key is there already are left out.
 pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
-    tx.take_turn().await?;
     let mut ids = Vec::with_capacity(new.len());
     let mut keys = HashSet::new();
     for (sql, events) in APPEND.parts(&new) {

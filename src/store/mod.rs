@@ -4,6 +4,7 @@
 //! each of them. Reading functions take a [`Db`], writing ones a [`Tx`]; the [`on!`] macro runs
 //! the same body against whichever database it is.
 
+pub mod audit;
 mod bulk;
 pub mod conversations;
 pub mod copy;
@@ -15,6 +16,7 @@ pub mod permissions;
 mod place;
 mod postgres;
 pub mod projects;
+pub mod rules;
 pub mod schema;
 pub mod sessions;
 mod sqlite;
@@ -221,10 +223,12 @@ impl Tx {
 #[cfg(test)]
 fn statements() -> Vec<&'static str> {
     let fixed = [
+        audit::STATEMENTS,
         conversations::STATEMENTS,
         messages::STATEMENTS,
         permissions::STATEMENTS,
         projects::STATEMENTS,
+        rules::STATEMENTS,
         schema::STATEMENTS,
         sessions::STATEMENTS,
         usage::STATEMENTS,

@@ -1,18 +1,19 @@
-//! Permission requests, and what was allowed for a session.
+//! Permission requests.
 
 use super::{Cursor, Db, Page, Result, Tx, id, json, key, named, on, text, to_json};
-use crate::domain::ids::{ConversationId, PermissionId, SessionId, ToolUseId};
+use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
 use crate::domain::permission::{
-    DecidedBy, Decision, PermissionRequest, PermissionStatus, SessionRule, Verdict,
+    DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
 };
+use crate::domain::rule::{Pattern, RuleMatch};
 use crate::domain::time::Timestamp;
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, session_id, conversation_id, tool, input, summary, tool_use_id, agent_type, ",
-            "status, verdict, message, interrupts, decided_by, requested_at, decided_at, updated_at ",
-            "FROM permission_requests ",
+            "status, verdict, message, interrupts, updated_input, decided_by, rule_id, rule, ",
+            "requested_at, decided_at, updated_at FROM permission_requests ",
             $rest
         )
     };
@@ -31,17 +32,16 @@ const INSERT: &str = "INSERT INTO permission_requests (id, session_id, conversat
      input, summary, tool_use_id, agent_type, status, requested_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
 const MOVE: &str = "UPDATE permission_requests SET status = $2, updated_at = $3, \
-     input = COALESCE(CAST($4 AS TEXT), input), summary = $5 WHERE id = $1";
+     input = COALESCE(CAST($4 AS TEXT), input), summary = $5, updated_input = $6, rule_id = $7, \
+     rule = $8 WHERE id = $1";
 const DECIDE: &str = "UPDATE permission_requests SET verdict = $2, message = $3, interrupts = $4, \
      decided_by = $5, decided_at = $6 WHERE id = $1";
 const MATCH: &str = "UPDATE permission_requests SET tool_use_id = $2 WHERE id = $1";
-const RULES: &str = "SELECT session_id, tool, subject FROM permission_rules ORDER BY created_at";
-const ADD_RULE: &str =
-    "INSERT INTO permission_rules (session_id, tool, subject, created_at) VALUES ($1, $2, $3, $4)";
+const PLACES: &str = "SELECT id, project_id, workspace_path FROM sessions WHERE id IN \
+     (SELECT session_id FROM permission_requests ORDER BY requested_at DESC, id DESC LIMIT $1)";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[BY_ID, OPEN, LIST, INSERT, MOVE, DECIDE, MATCH, RULES, ADD_RULE];
+pub(super) const STATEMENTS: &[&str] = &[BY_ID, OPEN, LIST, INSERT, MOVE, DECIDE, MATCH, PLACES];
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -57,7 +57,10 @@ struct Row {
     verdict: Option<String>,
     message: Option<String>,
     interrupts: i64,
+    updated_input: Option<String>,
     decided_by: Option<String>,
+    rule_id: Option<String>,
+    rule: Option<String>,
     requested_at: i64,
     decided_at: Option<i64>,
     updated_at: i64,
@@ -66,12 +69,12 @@ struct Row {
 impl Row {
     fn request(self) -> Result<(PermissionRequest, bool)> {
         let input: serde_json::Value = json("permission_requests.input", &self.input)?;
-        let rule = SessionRule::of(&self.tool, &input).map(|r| r.describe());
+        let session_rule = Pattern::exactly(&self.tool, &input).map(|p| p.words());
         let request = PermissionRequest {
             id: id("permission_requests.id", &self.id)?,
             session_id: id("permission_requests.session_id", &self.session_id)?,
             conversation_id: self.conversation_id.map(ConversationId),
-            session_rule: rule,
+            session_rule,
             tool: self.tool,
             input,
             summary: self.summary,
@@ -87,6 +90,12 @@ impl Row {
                 .decided_by
                 .map(|v| named("permission_requests.decided_by", &v, DecidedBy::parse))
                 .transpose()?,
+            updated_input: self
+                .updated_input
+                .map(|v| json("permission_requests.updated_input", &v))
+                .transpose()?,
+            rule_id: self.rule_id.map(|v| id("permission_requests.rule_id", &v)).transpose()?,
+            rule: self.rule,
             requested_at: Timestamp(self.requested_at),
             decided_at: self.decided_at.map(Timestamp),
             updated_at: Timestamp(self.updated_at),
@@ -122,6 +131,11 @@ pub async fn open(db: &Db) -> Result<Vec<(PermissionRequest, Option<Decision>)>>
                 message: request.message.clone(),
                 interrupt,
                 for_session: false,
+                updated_input: request.updated_input.clone(),
+                rule: request
+                    .rule_id
+                    .zip(request.rule.clone())
+                    .map(|(id, words)| RuleMatch { id, words }),
             });
             Ok((request, decision))
         })
@@ -145,13 +159,13 @@ pub async fn list(
     Ok(Page::of(requests, limit, |r| Cursor { at: r.requested_at.0, id: r.id.to_string() }))
 }
 
-/// Reads what was allowed for which session.
-pub async fn session_rules(db: &Db) -> Result<Vec<(SessionId, SessionRule)>> {
-    let rows: Vec<(String, String, Option<String>)> =
-        on!(read db, c => sqlx::query_as(RULES).fetch_all(c).await?);
+/// Where the sessions of the last so many requests are: project and workspace.
+pub async fn places(db: &Db, last: u32) -> Result<Vec<(SessionId, ProjectId, String)>> {
+    let rows: Vec<(String, String, String)> = on!(read db, c => sqlx::query_as(PLACES)
+        .bind(i64::from(last)).fetch_all(c).await?);
     rows.into_iter()
-        .map(|(session, tool, subject)| {
-            Ok((id("permission_rules.session_id", &session)?, SessionRule { tool, subject }))
+        .map(|(session, project, workspace)| {
+            Ok((id("sessions.id", &session)?, id("sessions.project_id", &project)?, workspace))
         })
         .collect()
 }
@@ -170,7 +184,9 @@ pub(super) async fn insert(tx: &mut Tx, r: &PermissionRequest) -> Result<()> {
 pub(super) async fn save(tx: &mut Tx, r: &PermissionRequest, interrupts: bool) -> Result<()> {
     on!(execute tx, sqlx::query(MOVE)
         .bind(r.id.to_string()).bind(r.status.as_str()).bind(r.updated_at.0)
-        .bind((!r.status.is_open()).then(|| to_json(&r.input))).bind(text(&r.summary)));
+        .bind((!r.status.is_open()).then(|| to_json(&r.input))).bind(text(&r.summary))
+        .bind(r.updated_input.as_ref().map(to_json))
+        .bind(r.rule_id.map(|id| id.to_string())).bind(r.rule.as_deref().map(text)));
     if r.decided_by.is_some() {
         on!(execute tx, sqlx::query(DECIDE)
             .bind(r.id.to_string()).bind(r.verdict.map(Verdict::as_str))
@@ -188,17 +204,5 @@ pub(super) async fn set_tool_use(
 ) -> Result<()> {
     on!(execute tx, sqlx::query(MATCH)
         .bind(request.to_string()).bind(key(&call.0)));
-    Ok(())
-}
-
-pub(super) async fn add_rule(
-    tx: &mut Tx,
-    session: SessionId,
-    rule: &SessionRule,
-    at: Timestamp,
-) -> Result<()> {
-    on!(execute tx, sqlx::query(ADD_RULE)
-        .bind(session.to_string()).bind(text(&rule.tool)).bind(rule.subject.as_deref().map(text))
-        .bind(at.0));
     Ok(())
 }

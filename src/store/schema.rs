@@ -6,7 +6,7 @@ use sqlx::migrate::Migrator;
 use super::{Db, Result, StoreError, on, postgres, sqlite};
 
 /// Our tables: each after those it refers to.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 12] = [
     "projects",
     "sessions",
     "conversations",
@@ -17,6 +17,7 @@ pub(super) const TABLES: [&str; 11] = [
     "token_usage",
     "permission_requests",
     "permission_rules",
+    "audit_log",
     "events",
 ];
 

@@ -10,18 +10,17 @@ use super::messages::Outgoing;
 use super::schema::{Owner, TABLES};
 use super::{
     Cursor, Db, Place, SettledPermission, Synchronous, Write, conversations, events, logs,
-    messages, permissions, postgres, projects, sessions, sqlite, statements, usage,
+    messages, permissions, postgres, projects, rules, sessions, sqlite, statements, usage,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::ids::{
-    ConversationId, MessageId, PermissionId, ProjectId, SessionId, ToolUseId,
+    ConversationId, MessageId, PermissionId, ProjectId, RuleId, SessionId, ToolUseId,
 };
 use crate::domain::message::{Delivery, Direction, MessageSource};
-use crate::domain::permission::{
-    DecidedBy, PermissionRequest, PermissionStatus, SessionRule, Verdict,
-};
+use crate::domain::permission::{DecidedBy, PermissionRequest, PermissionStatus, Verdict};
 use crate::domain::project::Project;
 use crate::domain::record::{Message, ToolCall, ToolStatus, Usage, Utterance};
+use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
 
@@ -203,11 +202,32 @@ fn request(session: &Session) -> PermissionRequest {
         status: PermissionStatus::Pending,
         verdict: None,
         message: None,
+        updated_input: None,
         decided_by: None,
+        rule_id: None,
+        rule: None,
         requested_at: Timestamp(8),
         decided_at: None,
         updated_at: Timestamp(8),
     }
+}
+
+fn rule(session: &Session, tool: &str, command: &str) -> Rule {
+    let rule = Rule {
+        id: RuleId::new(),
+        action: RuleAction::Allow,
+        pattern: Pattern { tool: tool.into(), command: Some(command.into()), path: None },
+        project_id: None,
+        session_id: Some(session.id),
+        note: None,
+        words: String::new(),
+        created_by: "cli".into(),
+        created_at: Timestamp(9),
+        updated_at: Timestamp(9),
+        hits: 0,
+        last_hit_at: None,
+    };
+    rule.reworded()
 }
 
 fn read_to(id: &ConversationId, agent: Option<&str>, offset: u64, file: &str) -> Write {
@@ -221,7 +241,7 @@ async fn everything_that_is_written_can_be_read(db: &Db) {
     session.updated_at = Timestamp(9);
     let conversation = ConversationId("c".into());
     let mut asked = request(&session);
-    let rule = SessionRule { tool: "Bash".into(), subject: Some("make".into()) };
+    let rule = rule(&session, "Bash", "make");
     let prompt = outgoing(&session, "fix it");
     let tokens = Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() };
     let used = |usage| Write::Usage {
@@ -252,7 +272,7 @@ async fn everything_that_is_written_can_be_read(db: &Db) {
             used(tokens),
             used(Usage { output_tokens: 5, ..tokens }),
             Write::AddPermission(Box::new(asked.clone())),
-            Write::AddRule { session: session.id, rule: rule.clone(), at: Timestamp(9) },
+            Write::AddRule(Box::new(rule.clone())),
             call(&session, "t", ToolStatus::Running, 7),
         ],
     )
@@ -272,7 +292,7 @@ async fn everything_that_is_written_can_be_read(db: &Db) {
     let again = messages::by_idempotency_key(db, session.id, "k").await.expect("read");
     assert_eq!(again, Some(prompt));
     assert_eq!(permissions::open(db).await.expect("read"), [(asked.clone(), None)]);
-    assert_eq!(permissions::session_rules(db).await.expect("read"), [(session.id, rule)]);
+    assert_eq!(rules::all(db).await.expect("read"), [rule]);
 
     asked.status = PermissionStatus::Decided;
     asked.verdict = Some(Verdict::Deny);
@@ -398,4 +418,49 @@ async fn what_was_not_committed_leaves_no_trace(db: &Db) {
     assert!(projects::list(db).await.expect("a list").is_empty());
     begin(db).await;
     assert_eq!(projects::list(db).await.expect("a list").len(), 1);
+}
+
+/// What an earlier version has kept must mean the same now.
+#[tokio::test]
+async fn what_was_allowed_for_a_session_becomes_a_rule_that_means_the_same() {
+    use sqlx::{Executor as _, SqlSafeStr as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true);
+    let mut old = sqlx::ConnectOptions::connect(&options).await.expect("a database");
+    let session = uuid::Uuid::now_v7().to_string();
+    let fill = format!(
+        r"INSERT INTO projects VALUES ('p', 'p', '/p', 1, 1);
+        INSERT INTO sessions (id, project_id, name, tmux_session, runtime, workspace_path, launch,
+            metadata, state, status, claude_status, live, created_at, updated_at)
+            VALUES ('{session}', 'p', 's', 's', 'tmux', '/p', '', '', '', '', '', 1, 1, 1);
+        INSERT INTO permission_rules VALUES ('{session}', 'Bash', 'ls \*.rs', 1);
+        INSERT INTO permission_rules VALUES ('{session}', 'Write', '/p/a*b', 2);
+        INSERT INTO permission_rules VALUES ('{session}', 'mcp__demo__echo', NULL, 3);"
+    );
+    for sql in [
+        include_str!("../../migrations/sqlite/0001_core.sql"),
+        include_str!("../../migrations/sqlite/0002_subagents.sql"),
+        &fill,
+        include_str!("../../migrations/sqlite/0003_rules.sql"),
+    ] {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str();
+        old.execute(sqlx::raw_sql(sql)).await.expect("SQL");
+    }
+    let rows: Vec<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
+        "SELECT id, tool, command, path FROM permission_rules WHERE action = 'allow' ORDER BY created_at",
+    )
+    .fetch_all(&mut old)
+    .await
+    .expect("rows");
+    let some = |text: &str| Some(text.to_owned());
+    let patterns: Vec<_> =
+        rows.iter().map(|(_, t, c, p)| (t.as_str(), c.clone(), p.clone())).collect();
+    assert_eq!(
+        patterns,
+        [
+            ("Bash", some(r"ls \\\*.rs"), None),
+            ("Write", None, some(r"/p/a\*b")),
+            ("mcp__demo__echo", None, None),
+        ]
+    );
+    assert!(rows.iter().all(|(id, ..)| uuid::Uuid::parse_str(id).is_ok()), "{rows:?}");
 }

@@ -4,16 +4,19 @@
 //! commit. Events come last, so that their ids are in the order of the commits.
 
 use super::{
-    Result, Tx, conversations, events, logs, messages, permissions, projects, sessions, usage,
+    Result, Tx, audit, conversations, events, logs, messages, permissions, projects, rules,
+    sessions, usage,
 };
+use crate::domain::audit::Act;
 use crate::domain::event::{self, Event, NewEvent};
 use crate::domain::ids::{
-    ConversationId, MessageId, PermissionId, ProjectId, SessionId, ToolUseId,
+    ConversationId, MessageId, PermissionId, ProjectId, RuleId, SessionId, ToolUseId,
 };
 use crate::domain::message::{Delivery, MessageSource};
-use crate::domain::permission::{PermissionRequest, SessionRule};
+use crate::domain::permission::PermissionRequest;
 use crate::domain::project::Project;
 use crate::domain::record::{ToolCall, Usage, Utterance};
+use crate::domain::rule::Rule;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 
@@ -145,15 +148,21 @@ pub enum Write {
         /// The call.
         call: ToolUseId,
     },
-    /// Something was allowed for a session.
-    AddRule {
-        /// The session.
-        session: SessionId,
-        /// What.
-        rule: SessionRule,
+    /// Adds a rule.
+    AddRule(Box<Rule>),
+    /// Changes one; not how often it has decided.
+    SaveRule(Box<Rule>),
+    /// Removes one.
+    DeleteRule(RuleId),
+    /// A rule decided a request, or left it to people.
+    RuleHit {
+        /// Which.
+        id: RuleId,
         /// When.
         at: Timestamp,
     },
+    /// Something was done that is for the audit log.
+    Audit(Act),
     /// An event.
     Event(NewEvent),
 }
@@ -165,6 +174,8 @@ struct Made {
     events: Vec<Option<NewEvent>>,
     /// Calls to write: together, as most of what is written is calls.
     calls: Vec<logs::Told>,
+    /// Acts for the audit log, in order.
+    acts: Vec<Act>,
 }
 
 impl Made {
@@ -187,6 +198,9 @@ impl Tx {
             .iter()
             .zip(ids)
             .map(|(told, id)| id.map(|id| event::tool_use(told.session, id, &told.call)));
+        // Acts and events are numbered in the order of the commits, so they come last.
+        self.take_turn().await?;
+        audit::append(self, made.acts).await?;
         let events = made.events.into_iter();
         let new = events.filter_map(|e| e.or_else(|| of_calls.next().flatten())).collect();
         events::append(self, new).await
@@ -246,8 +260,13 @@ impl Tx {
             Write::MatchPermission { request, call } => {
                 permissions::set_tool_use(self, request, &call).await
             }
-            Write::AddRule { session, rule, at } => {
-                permissions::add_rule(self, session, &rule, at).await
+            Write::AddRule(rule) => rules::insert(self, &rule).await,
+            Write::SaveRule(rule) => rules::update(self, &rule).await,
+            Write::DeleteRule(id) => rules::delete(self, id).await,
+            Write::RuleHit { id, at } => rules::hit(self, id, at).await,
+            Write::Audit(act) => {
+                made.acts.push(act);
+                Ok(())
             }
             Write::Event(e) => {
                 made.event(e);

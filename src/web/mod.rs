@@ -14,6 +14,7 @@ use axum::routing::get;
 
 use crate::api::problem::Problem;
 use crate::domain::permission::PermissionStatus;
+use crate::domain::question;
 use crate::domain::session::ClaudeStatus;
 use crate::domain::time::Timestamp;
 use crate::services::{App, permissions, sessions};
@@ -45,6 +46,8 @@ struct Card {
     /// The whole thing that would happen.
     what: String,
     description: String,
+    /// What a question asks: it is answered, not approved.
+    question: String,
     session_rule: String,
     agent: String,
     at: Timestamp,
@@ -116,6 +119,7 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
                 .and_then(|d| d.as_str())
                 .unwrap_or_default()
                 .to_owned(),
+            question: question::listing(&question::questions(&r.tool, &r.input)),
             session_rule: r.session_rule.unwrap_or_default(),
             agent: r.agent_type.unwrap_or_default(),
             tool: r.tool,

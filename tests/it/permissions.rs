@@ -15,7 +15,7 @@ on_both_stores! {
 }
 
 /// Asks for a permission to run a command, as Claude Code does: first the call, then the question.
-async fn ask(world: &World, agent: &Agent, id: &str, command: &str) -> (Held, Value) {
+pub async fn ask(world: &World, agent: &Agent, id: &str, command: &str) -> (Held, Value) {
     world.hook(agent, "PreToolUse", &Agent::call(id, command)).await.ok();
     let held = question(world, agent, command).await;
     let request = world
@@ -27,13 +27,13 @@ async fn ask(world: &World, agent: &Agent, id: &str, command: &str) -> (Held, Va
     (held, request)
 }
 
-async fn question(world: &World, agent: &Agent, command: &str) -> Held {
+pub async fn question(world: &World, agent: &Agent, command: &str) -> Held {
     let own = json!({"tool_name": "Bash", "tool_input": {"command": command}, "permission_suggestions": []});
     world.begin_hook(agent, "PermissionRequest", &own).await
 }
 
 /// The hook's answer, in Claude Code's words.
-async fn told(held: Held) -> Value {
+pub async fn told(held: Held) -> Value {
     let ran = held.end().await.ok();
     assert_eq!(ran.stderr, "");
     let answer = ran.json();
@@ -41,12 +41,12 @@ async fn told(held: Held) -> Value {
     answer["hookSpecificOutput"]["decision"].clone()
 }
 
-async fn decide(world: &World, request: &Value, answer: &Value) -> Value {
+pub async fn decide(world: &World, request: &Value, answer: &Value) -> Value {
     let id = request["id"].as_str().expect("an id");
     world.post(format!("/api/permissions/{id}/respond"), answer).await.expect(200).json()
 }
 
-async fn becomes(world: &World, request: &Value, status: &str) -> Value {
+pub async fn becomes(world: &World, request: &Value, status: &str) -> Value {
     let id = request["id"].as_str().expect("an id");
     world
         .wait_for(&format!("the request is {status}"), async || {

@@ -156,16 +156,7 @@ async fn what_was_allowed_for_the_session_is_not_asked_again_after_a_restart_too
 
 /// Ends the hook that waits for a decision, as somebody might who sees it hang about.
 async fn end_the_hook(world: &World) {
-    world
-        .wait_for("the waiting hook is ended", async || {
-            let hooks = processes::living_in(&world.home())
-                .into_iter()
-                .filter(|pid| processes::arguments(*pid).ends_with(&["PermissionRequest".into()]));
-            let hooks: Vec<u32> = hooks.collect();
-            hooks.iter().for_each(|pid| processes::signal(*pid, Signal::KILL));
-            !hooks.is_empty()
-        })
-        .await;
+    processes::signal(world.held_hook().await, Signal::KILL);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::types::{Fork, Restart, SessionView};
 use super::{source, view};
+use crate::api::permissions::actor;
 use crate::api::problem::{Body, Path, Problem};
 use crate::services::{App, life};
 
@@ -17,9 +18,10 @@ use crate::services::{App, life};
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn delete(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    life::end(&app, &name).await?;
+    life::end(&app, &name, actor(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -44,10 +46,11 @@ pub async fn interrupt(
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
 pub async fn restart(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Body(how): Body<Restart>,
 ) -> Result<Response, Problem> {
-    let session = life::restart(&app, &name, how.fresh).await?;
+    let session = life::restart(&app, &name, how.fresh, actor(&headers)).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
 
@@ -57,9 +60,10 @@ pub async fn restart(
         (status = 409, description = "It has ended", body = Problem)))]
 pub async fn pause(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Json<SessionView>, Problem> {
-    let session = life::pause(&app, &name).await?;
+    let session = life::pause(&app, &name, actor(&headers)).await?;
     Ok(Json(view(&app, session).await?))
 }
 
@@ -71,9 +75,10 @@ pub async fn pause(
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
 pub async fn resume(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let session = life::resume(&app, &name).await?;
+    let session = life::resume(&app, &name, actor(&headers)).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
 
@@ -85,9 +90,10 @@ pub async fn resume(
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
 pub async fn adopt(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let session = life::adopt(&app, &name).await?;
+    let session = life::adopt(&app, &name, actor(&headers)).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&app, session).await?)).into_response())
 }
 

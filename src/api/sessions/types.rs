@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::permissions::Answer;
+use crate::api::problem::Problem;
 use crate::domain::ids::{ConversationId, ProjectId, SessionId};
 use crate::domain::message::MessageSource;
+use crate::domain::permission::Verdict;
 use crate::domain::record::Usage;
 use crate::domain::session::{
     ClaudeStatus, Conversation, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
@@ -205,12 +208,59 @@ pub struct NewMessage {
     pub source: Option<MessageSource>,
 }
 
-/// A yes or no to the oldest pending permission request.
+/// An answer to the oldest pending permission request: either just `confirm`, or `decision` with
+/// all that may go with it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirm {
     /// Yes or no.
-    pub confirm: bool,
+    #[serde(default)]
+    pub confirm: Option<bool>,
+    /// Yes or no.
+    #[serde(default)]
+    pub decision: Option<Verdict>,
+    /// As with a request of its own.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// As with a request of its own.
+    #[serde(default)]
+    pub interrupt: bool,
+    /// As with a request of its own.
+    #[serde(default)]
+    pub for_session: bool,
+    /// As with a request of its own.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub updated_input: Option<serde_json::Map<String, serde_json::Value>>,
+    /// As with a request of its own.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub answers: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Confirm {
+    /// The answer, if it says yes or no once.
+    pub(in crate::api) fn answer(self) -> Result<Answer, Problem> {
+        let decision = match (self.decision, self.confirm) {
+            (Some(decision), None) => decision,
+            (None, Some(true)) => Verdict::Allow,
+            (None, Some(false)) => Verdict::Deny,
+            (None, None) => {
+                return Err(Problem::field("confirm", "missing field `confirm`, or `decision`"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Problem::field("confirm", "goes without `decision`"));
+            }
+        };
+        Ok(Answer {
+            decision,
+            message: self.message,
+            interrupt: self.interrupt,
+            for_session: self.for_session,
+            updated_input: self.updated_input,
+            answers: self.answers,
+        })
+    }
 }
 
 /// How to restart.

@@ -55,10 +55,8 @@ pub fn answer(tool: &str, input: &Value, answer: &Answer) -> Value {
 
 /// Makes the `updatedInput` that answers an `AskUserQuestion`: its questions as received and the
 /// answers, by the question's text. `None` if the input holds no questions.
-pub fn with_answers(input: &Value, answers: &[(String, String)]) -> Option<Value> {
+pub fn with_answers(input: &Value, answers: Map<String, Value>) -> Option<Value> {
     let questions = input.get("questions").filter(|q| q.is_array())?;
-    let answers: Map<String, Value> =
-        answers.iter().map(|(question, label)| (question.clone(), json!(label))).collect();
     Some(json!({"questions": questions, "answers": answers}))
 }
 
@@ -94,8 +92,8 @@ mod tests {
             "../../../tests/fixtures/claude/hooks/PermissionRequest-AskUserQuestion.json"
         ));
         let input = &ask["tool_input"];
-        let updated_input =
-            with_answers(input, &[("Which colour should the button be?".into(), "Blue".into())]);
+        let blue = [("Which colour should the button be?".to_owned(), json!("Blue"))];
+        let updated_input = with_answers(input, blue.into_iter().collect());
         assert_eq!(
             answer("AskUserQuestion", input, &Answer::Allow { updated_input }),
             recorded(include_str!("../../../tests/fixtures/claude/examples/answer-question.json"))
@@ -104,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_question_without_questions_cannot_be_answered() {
-        assert_eq!(with_answers(&json!({}), &[]), None);
+        assert_eq!(with_answers(&json!({}), serde_json::Map::new()), None);
     }
 
     #[test]

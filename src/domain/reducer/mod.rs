@@ -24,9 +24,6 @@ pub const FILE_WINS_AFTER_MS: i64 = 3_000;
 /// A start that nothing has confirmed for this long has failed. Milliseconds.
 pub const START_LIMIT_MS: i64 = 120_000;
 
-/// A hook that waits for a decision gives up after this long (its `timeout`). Milliseconds.
-pub const DECISION_LIMIT_MS: i64 = 86_400_000;
-
 /// The state file's time and a hook's time of the same moment differ by up to this, in either
 /// direction (measured: -118 to +90). Milliseconds.
 const SKEW_MS: i64 = 250;
@@ -229,8 +226,8 @@ impl Step<'_> {
                     self.undelivered(error);
                 }
             }
-            Fact::Tick { quiet_since, limit_retry_ms } => {
-                self.tick(*quiet_since, now);
+            Fact::Tick { quiet_since, limit_retry_ms, decision_limit_ms } => {
+                self.tick(*quiet_since, *decision_limit_ms, now);
                 self.look_at_limit(*limit_retry_ms, now);
             }
             Fact::Noted => {}

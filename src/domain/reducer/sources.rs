@@ -1,8 +1,7 @@
 //! The slower sources, which have the last word: the state file, the process table, time.
 
 use super::{
-    Change, DECISION_LIMIT_MS, DOUBT_AFTER_MS, FILE_WINS_AFTER_MS, PROOF_LIMIT_MS, SKEW_MS,
-    START_LIMIT_MS, Step,
+    Change, DOUBT_AFTER_MS, FILE_WINS_AFTER_MS, PROOF_LIMIT_MS, SKEW_MS, START_LIMIT_MS, Step,
 };
 use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::PermissionStatus;
@@ -152,11 +151,16 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn tick(&mut self, quiet_since: Option<Timestamp>, now: Timestamp) {
+    pub(super) fn tick(
+        &mut self,
+        quiet_since: Option<Timestamp>,
+        decision_limit_ms: i64,
+        now: Timestamp,
+    ) {
         let expired: Vec<_> = self
             .state
             .undecided()
-            .filter(|r| now.ms_since(r.asked_at) > DECISION_LIMIT_MS)
+            .filter(|r| now.ms_since(r.asked_at) > decision_limit_ms)
             .map(|r| r.id)
             .collect();
         for id in expired {

@@ -7,7 +7,9 @@ use crate::domain::permission::{DecidedBy, Decision, PermissionStatus};
 use crate::domain::session::{ClaudeStatus, Process, Sending, SessionState, Source, Status};
 use crate::domain::time::Timestamp;
 
-const TICK: Fact = Fact::Tick { quiet_since: None, limit_retry_ms: 60_000 };
+/// Time passes, and nothing expires.
+const TICK: Fact =
+    Fact::Tick { quiet_since: None, limit_retry_ms: 60_000, decision_limit_ms: 86_400_000 };
 
 /// A session and a clock that its tests move by hand. Milliseconds.
 struct Story {
@@ -326,7 +328,11 @@ fn a_limit_without_an_end_is_tried_again_and_each_time_later() {
 
 #[test]
 fn a_silence_is_shown_while_claude_is_busy_and_ends_with_the_next_word() {
-    let quiet = Fact::Tick { quiet_since: Some(Timestamp(2_000)), limit_retry_ms: 0 };
+    let quiet = Fact::Tick {
+        quiet_since: Some(Timestamp(2_000)),
+        limit_retry_ms: 0,
+        decision_limit_ms: 86_400_000,
+    };
     let mut s = Story::busy();
     s.tell(Source::Chorus, 700_000, quiet.clone());
     assert_eq!(s.state.detail.quiet_since, Some(Timestamp(2_000)));

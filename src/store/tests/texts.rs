@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{begin, call, outgoing, project, read_to, request, utterance, write};
+use super::{begin, call, outgoing, project, read_to, request, rule, utterance, write};
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, MessageSource};
-use crate::domain::permission::{DecidedBy, SessionRule};
+use crate::domain::permission::DecidedBy;
 use crate::domain::record::{ToolStatus, Usage};
 use crate::domain::session::SessionName;
 use crate::domain::time::Timestamp;
@@ -100,11 +100,7 @@ pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
                 request: settled,
                 interrupts: false,
             })),
-            Write::AddRule {
-                session: session.id,
-                rule: SessionRule { tool: odd.clone(), subject: Some(odd.clone()) },
-                at: Timestamp(9),
-            },
+            Write::AddRule(Box::new(rule(&session, &odd, &odd))),
             Write::Event(event),
         ];
         writes.extend(twice);

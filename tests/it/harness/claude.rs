@@ -1,11 +1,13 @@
 //! Being the person at a real Claude Code's keyboard.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{World, wait_longer};
+use super::{World, processes, wait_longer};
 
 /// How long Claude Code may take to start and ask its model, on a machine that starts several.
 const START: Duration = Duration::from_secs(60);
@@ -83,6 +85,17 @@ impl World {
         .await
     }
 
+    /// The process of the hook that waits for a decision.
+    pub async fn held_hook(&self) -> u32 {
+        self.wait_for("a hook waits for a decision", async || {
+            let living = processes::living_in(&self.home()).into_iter();
+            let mut waiting = living
+                .filter(|pid| processes::arguments(*pid).ends_with(&["PermissionRequest".into()]));
+            waiting.next()
+        })
+        .await
+    }
+
     /// Decides a permission request through the API.
     pub async fn decide(&self, request: &Value, answer: &Value) {
         let id = request["id"].as_str().expect("an id");
@@ -103,4 +116,29 @@ impl World {
         })
         .await;
     }
+}
+
+/// The configuration of a tool server with the one tool `mcp__demo__echo`.
+pub fn demo_tools() -> Value {
+    json!({ "mcpServers": { "demo": { "command": scripted_model(), "args": ["mcp"] } } })
+}
+
+/// The scripted model's program. It lies beside ours; tests of our package alone do not build it.
+fn scripted_model() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let path = Path::new(env!("CARGO_BIN_EXE_chorus")).with_file_name("scripted-model");
+            let knows = |path: &Path| {
+                let ran = Command::new(path).arg("mcp").stdin(Stdio::null()).status();
+                ran.is_ok_and(|status| status.success())
+            };
+            if !knows(&path) {
+                let mut cargo = Command::new(env!("CARGO"));
+                let built = cargo.args(["build", "--quiet", "-p", "scripted-model"]).status();
+                assert!(built.is_ok_and(|s| s.success()) && knows(&path), "{}", path.display());
+            }
+            path
+        })
+        .clone()
 }

@@ -18,6 +18,7 @@ mod store;
 mod world;
 
 pub use agent::{Agent, Held};
+pub use claude::demo_tools;
 pub use events::Events;
 pub use http::{Answer, Request, Via, connect, connect_unix, is_problem};
 pub use processes::{Output, signal};

@@ -272,11 +272,11 @@ impl World {
         let url = self.database_url();
         if url.starts_with("sqlite:") {
             let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a database");
-            sqlx::query(statement).execute(&mut connection).await.expect("the statement");
+            sqlx::raw_sql(statement).execute(&mut connection).await.expect("the statement");
             connection.close().await.expect("its end");
         } else {
             let mut connection = sqlx::PgConnection::connect(&url).await.expect("a database");
-            sqlx::query(statement).execute(&mut connection).await.expect("the statement");
+            sqlx::raw_sql(statement).execute(&mut connection).await.expect("the statement");
             connection.close().await.expect("its end");
         }
     }

@@ -1,0 +1,61 @@
+//! Where the files of a data folder are.
+
+use std::path::PathBuf;
+
+/// The files of a data folder.
+#[derive(Clone, Debug)]
+pub struct DataDir(pub PathBuf);
+
+impl DataDir {
+    /// The SQLite file.
+    pub fn database(&self) -> PathBuf {
+        self.0.join("chorus.db")
+    }
+
+    /// The lock that keeps a second server out; holds who has it.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("server.lock")
+    }
+
+    /// Where hooks leave what they could not deliver.
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
+    /// What a starting Claude is told: arguments and environment, read once and removed.
+    pub fn launches(&self) -> PathBuf {
+        self.0.join("launch")
+    }
+
+    /// The server's own log, when the CLI started it.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("server.log")
+    }
+
+    /// The API's Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.short("api.sock")
+    }
+
+    /// tmux's socket.
+    pub fn tmux_socket(&self) -> PathBuf {
+        self.short("tmux.sock")
+    }
+
+    /// A socket's path: in the data folder, unless that is too long for the kernel (about 104
+    /// bytes), else in a folder of this user's that is derived from it.
+    fn short(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        if path.as_os_str().len() <= 100 {
+            return path;
+        }
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(self.0.as_os_str().as_encoded_bytes());
+        let short: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
+            || PathBuf::from(format!("/tmp/chorus-{}", rustix::process::getuid().as_raw())),
+            |d| PathBuf::from(d).join("chorus"),
+        );
+        base.join(format!("{short}-{name}"))
+    }
+}
