@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use scripted_model::{Kind, Script};
 use serde_json::{Value, json};
 
@@ -81,7 +82,7 @@ async fn a_fork_knows_what_was_said_and_goes_its_own_way() {
 async fn ten_conversations_come_back_after_everything_was_lost() {
     let world = World::start().await;
     let names: Vec<String> = (0..10).map(|n| format!("s{n}")).collect();
-    let mut conversations = Vec::new();
+    let (mut conversations, mut processes) = (Vec::new(), Vec::new());
     for name in &names {
         world.create(name, &json!({ "initial_prompt": format!("remember {name}") })).await;
     }
@@ -97,9 +98,12 @@ async fn ten_conversations_come_back_after_everything_was_lost() {
         })
         .await;
         conversations.push(conversation(&view));
+        processes.push(view["pid"].as_u64().expect("a process") as u32);
     }
-    // As if the machine had lost its power: state files stay as they were.
+    // As if the machine had lost its power: state files stay as they were. tmux goes last, as its end
+    // would let a Claude tidy up.
     world.kill9();
+    processes.into_iter().for_each(|pid| processes::signal(pid, Signal::KILL));
     processes::end_all(&world.home());
     let stale = std::fs::read_dir(world.home().join(".claude/sessions")).expect("state files");
     assert!(
