@@ -192,6 +192,25 @@ impl Pattern {
 }
 
 impl Rule {
+    /// A new rule, for every project and session.
+    pub fn new(action: RuleAction, pattern: Pattern, created_by: &str, at: Timestamp) -> Self {
+        let rule = Self {
+            id: RuleId::new(),
+            action,
+            pattern,
+            project_id: None,
+            session_id: None,
+            note: None,
+            words: String::new(),
+            created_by: created_by.to_owned(),
+            created_at: at,
+            updated_at: at,
+            hits: 0,
+            last_hit_at: None,
+        };
+        rule.reworded()
+    }
+
     /// What a rule does, in words, to be shown before it is made and wherever it has decided.
     pub fn describe(action: RuleAction, pattern: &Pattern, project: bool, session: bool) -> String {
         let place = match (session, project) {

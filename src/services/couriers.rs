@@ -22,12 +22,11 @@ use super::observe::Report;
 use super::{App, elsewhere, terminal};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
-use crate::domain::ids::{MessageId, SessionId};
-use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::ids::SessionId;
+use crate::domain::message::MessageSource;
 use crate::domain::observation::Fact;
 use crate::domain::prompt::Prompt;
 use crate::domain::record::Message;
-use crate::domain::scrub::scrub;
 use crate::domain::session::{ClaudeStatus, Sending, Session, Source, Status};
 use crate::store::messages::Outgoing;
 use crate::store::{Write, messages};
@@ -124,32 +123,18 @@ pub async fn submit(app: &Arc<App>, id: SessionId, order: Order) -> Result<Messa
         return Ok(sent.message);
     }
     let session = super::sessions::by_id(app, id).await?;
-    if session.is_elsewhere() {
-        return Err(elsewhere::not_ours(&session));
-    }
+    elsewhere::leave_alone(&session)?;
     let profile = Profile::of(session.claude_version.as_deref().unwrap_or_default());
     let prompt = Prompt::new(&order.text, order.raw, profile.leading_blank_disarms_slash)
         .map_err(|e| Error::invalid("text", e.to_string()))?;
     if !order.queue && !order.force && session.state.claude_status == ClaudeStatus::Idle {
         refuse_draft(app, &session).await?;
     }
-    let message = Message {
-        id: MessageId::new(),
-        session_id: id,
-        conversation_id: None,
-        direction: Direction::User,
-        content: scrub(prompt.text()).into_owned(),
-        source: order.source,
-        delivery_status: Some(Delivery::Queued),
-        delivery_error: None,
-        agent_id: None,
-        timestamp: crate::clock::now(),
-    };
+    let now = crate::clock::now();
     let outgoing = Outgoing {
-        message,
-        text: Some(prompt.text().to_owned()),
         raw: order.raw,
         force: order.force,
+        ..Outgoing::queued(id, prompt.text(), order.source, now)
     };
     let key = order.idempotency_key;
     let queue = order.queue;

@@ -29,19 +29,24 @@ pub async fn config_dir(app: &App) -> Option<PathBuf> {
     paths::config_dir(|name| env.get(name).cloned())
 }
 
-/// What can be done only to sessions that Chorus runs.
-pub fn not_ours(session: &Session) -> Error {
-    Error::conflict(format!(
+/// Refuses what can be done only to a Claude that Chorus runs.
+pub fn leave_alone(session: &Session) -> Result<(), Error> {
+    if !session.is_elsewhere() || session.state.process.is_none() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
         "somebody runs {0} in a terminal of their own; `chorus adopt {0}` ends it there and goes on with it here",
         session.name
-    ))
+    )))
 }
 
-/// Looks at every state file in a folder.
-pub async fn look_around(app: &Arc<App>, config: &Path) {
+/// Looks at the state files of all processes that run and that nobody has `known`. Files of killed
+/// ones stay, and pile up: they are not even opened.
+pub async fn look_around(app: &Arc<App>, config: &Path, known: impl Fn(u32) -> bool) {
     let Ok(entries) = std::fs::read_dir(paths::sessions_dir(config)) else { return };
     for path in entries.flatten().map(|e| e.path()) {
-        if state_file::pid_of(&path).is_some() {
+        let pid = state_file::pid_of(&path).filter(|pid| !known(*pid));
+        if pid.and_then(process::identify).is_some() {
             look(app, config, &path).await;
         }
     }

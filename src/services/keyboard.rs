@@ -135,7 +135,11 @@ async fn shown(app: &Arc<App>, open: &Open) -> Result<Option<Dialog>, Error> {
         "AskUserQuestion" => dialog.kind == DialogKind::Question,
         tool => {
             let words = landmark(tool, &open.request.input);
-            dialog.kind == DialogKind::Permission && squeezed(&text).contains(&squeezed(&words))
+            let words = squeezed(&words);
+            // Without a word to know it by it may be another's.
+            dialog.kind == DialogKind::Permission
+                && !words.is_empty()
+                && squeezed(&text).contains(&words)
         }
     };
     Ok(ours.then_some(dialog))

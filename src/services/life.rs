@@ -34,9 +34,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub async fn end(app: &Arc<App>, name: &str, actor: Actor) -> Result<(), Error> {
     let session = find(app, name).await?;
     let id = session.id;
-    if session.is_elsewhere() && session.state.process.is_some() {
-        return Err(elsewhere::not_ours(&session));
-    }
+    elsewhere::leave_alone(&session)?;
     tracing::info!(session = %id, "session {id} is ended on request");
     stop(app, &session).await?;
     app.engine
@@ -88,9 +86,7 @@ async fn end_claude(claude: Process) {
 /// Interrupts the turn with one Escape.
 pub async fn interrupt(app: &Arc<App>, name: &str) -> Result<Session, Error> {
     let session = find(app, name).await?;
-    if session.is_elsewhere() {
-        return Err(elsewhere::not_ours(&session));
-    }
+    elsewhere::leave_alone(&session)?;
     let pane = app.pane(session.id);
     match (session.state.claude_status, pane) {
         (ClaudeStatus::Busy | ClaudeStatus::Waiting, Some(pane)) if session.state.started => {
@@ -114,9 +110,7 @@ pub async fn pause(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, 
     if state.status == Status::Paused {
         return Ok(session);
     }
-    if session.is_elsewhere() {
-        return Err(elsewhere::not_ours(&session));
-    }
+    elsewhere::leave_alone(&session)?;
     if session.hidden || state.status == Status::Completed {
         return Err(Error::conflict(format!(
             "{} has ended: there is nothing to pause",
@@ -159,9 +153,7 @@ pub async fn restart(
 ) -> Result<Session, Error> {
     let session = find(app, name).await?;
     let id = session.id;
-    if session.is_elsewhere() && session.state.process.is_some() {
-        return Err(elsewhere::not_ours(&session));
-    }
+    elsewhere::leave_alone(&session)?;
     // Before anything is ended.
     launch::installed(app).await?;
     if let Some(process) = session.state.process {
@@ -260,13 +252,13 @@ async fn begin(
                     session.name
                 )));
             }
+            // Two may ask for it in the same moment.
+            if live.session(id).is_some_and(|s| s.state.claude_status != ClaudeStatus::Stopped) {
+                return Err(Error::conflict(format!("{} is being started", session.name)));
+            }
             live.admit(session);
             let now = unit.now;
             if let Some(session) = live.session_mut(id) {
-                // Two may ask for it in the same moment.
-                if session.state.claude_status != ClaudeStatus::Stopped {
-                    return Err(Error::conflict(format!("{} is being started", session.name)));
-                }
                 session.claude_version = Some(claude.version);
                 session.hidden = false;
                 if session.is_elsewhere() {

@@ -14,7 +14,7 @@ use crate::domain::ids::{ConversationId, MessageId, SessionId, Stamp};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::PermissionRequest;
-use crate::domain::record::{Message, Record};
+use crate::domain::record::Record;
 use crate::domain::reducer::{Change, reduce};
 use crate::domain::rule::Place;
 use crate::domain::scrub::scrub;
@@ -315,20 +315,7 @@ impl Intake<'_> {
 
     /// Has Claude asked to go on, before anything else that waits to be sent.
     fn go_on(&mut self) {
-        let message = Message {
-            id: MessageId::new(),
-            session_id: self.id,
-            conversation_id: None,
-            direction: Direction::User,
-            content: GO_ON.to_owned(),
-            source: MessageSource::Chorus,
-            delivery_status: Some(Delivery::Queued),
-            delivery_error: None,
-            agent_id: None,
-            timestamp: self.unit.now,
-        };
-        let text = Some(GO_ON.to_owned());
-        let outgoing = Outgoing { message, text, raw: false, force: false };
+        let outgoing = Outgoing::queued(self.id, GO_ON, MessageSource::Chorus, self.unit.now);
         self.live.queue_mut(self.id).push_front(outgoing.clone());
         self.unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
         self.unit.then(Effect::WakeCourier(self.id));

@@ -90,22 +90,13 @@ async fn draft(app: &App, new: New, by: DecidedBy) -> Result<Rule, Error> {
     if no_session {
         return Err(Error::invalid("session_id", "there is no such session that runs"));
     }
-    let now = crate::clock::now();
-    Ok(Rule {
-        id: RuleId::new(),
-        action: new.action,
-        pattern: new.pattern,
+    let rule = Rule {
         project_id: new.project,
         session_id: new.session,
         note: new.note,
-        words: String::new(),
-        created_by: by.to_string(),
-        created_at: now,
-        updated_at: now,
-        hits: 0,
-        last_hit_at: None,
-    }
-    .reworded())
+        ..Rule::new(new.action, new.pattern, by.as_str(), crate::clock::now())
+    };
+    Ok(rule.reworded())
 }
 
 /// Adds a rule, which also decides what waits at this moment. Tells which requests those are.
@@ -149,20 +140,8 @@ pub(super) fn allow_for_session(
     if live.rules().iter().any(same) {
         return Vec::new();
     }
-    let rule = Rule {
-        id: RuleId::new(),
-        action: RuleAction::Allow,
-        pattern,
-        project_id: None,
-        session_id: Some(session),
-        note: None,
-        words: String::new(),
-        created_by: by.to_string(),
-        created_at: unit.now,
-        updated_at: unit.now,
-        hits: 0,
-        last_hit_at: None,
-    };
+    let rule = Rule::new(RuleAction::Allow, pattern, by.as_str(), unit.now);
+    let rule = Rule { session_id: Some(session), ..rule };
     create(live, unit, rule.reworded(), by);
     reconsider(live, unit, HashMap::new())
 }

@@ -13,12 +13,10 @@ use super::{App, elsewhere, launch, projects, terminal};
 use crate::claude::launch::Start as Begin;
 use crate::claude::profile::Profile;
 use crate::domain::audit::{Act, Actor};
-use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId};
-use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::ids::{ConversationId, ProjectId, SessionId};
+use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::observation::Fact;
 use crate::domain::prompt::Prompt;
-use crate::domain::record::Message;
-use crate::domain::scrub::scrub;
 use crate::domain::session::{
     Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
@@ -234,26 +232,14 @@ fn add_first_prompt(
     prompt: &Prompt,
     source: MessageSource,
 ) -> Result<(), Error> {
-    let message = Message {
-        id: MessageId::new(),
-        session_id: id,
-        conversation_id: None,
-        direction: Direction::User,
-        content: scrub(prompt.text()).into_owned(),
-        source,
-        delivery_status: Some(Delivery::Sending),
-        delivery_error: None,
-        agent_id: None,
-        timestamp: unit.now,
-    };
+    let mut outgoing = Outgoing::queued(id, prompt.text(), source, unit.now);
+    outgoing.message.delivery_status = Some(Delivery::Sending);
     let sending = Sending {
-        message: message.id,
+        message: outgoing.message.id,
         digest: prompt.digest().to_owned(),
         since: unit.now,
         raw: false,
     };
-    let outgoing =
-        Outgoing { message, text: Some(prompt.text().to_owned()), raw: false, force: false };
     live.queue_mut(id).push_back(outgoing.clone());
     unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
     observe(live, unit, Report::fact(id, Source::Chorus, unit.now, Fact::SendBegan(sending)))?;
@@ -286,9 +272,7 @@ pub async fn set_metadata(
 /// The command that attaches a terminal to a session, as words.
 pub async fn attach_command(app: &Arc<App>, name: &str) -> Result<(Session, Vec<String>), Error> {
     let session = find(app, name).await?;
-    if session.is_elsewhere() {
-        return Err(elsewhere::not_ours(&session));
-    }
+    elsewhere::leave_alone(&session)?;
     if app.pane(session.id).is_none() {
         return Err(Error::conflict(format!(
             "{0} has no terminal: it does not run; `chorus restart {0}` starts it again",

@@ -317,7 +317,8 @@ impl Watching {
         }
         if let Some(config) = self.elsewhere.clone() {
             self.watch(&paths::sessions_dir(&config));
-            elsewhere::look_around(&self.app, &config).await;
+            let pids = &self.pids;
+            elsewhere::look_around(&self.app, &config, |pid| pids.contains_key(&pid)).await;
         }
         let running = |live: &super::live::Live| -> Vec<(SessionId, Option<Timestamp>)> {
             let live_ones = live.sessions().filter(|s| s.is_live());

@@ -5,6 +5,7 @@ use crate::domain::ids::{ConversationId, MessageId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::prompt;
 use crate::domain::record::{Message, Utterance};
+use crate::domain::scrub::scrub;
 use crate::domain::time::Timestamp;
 
 macro_rules! select {
@@ -57,6 +58,25 @@ pub struct Outgoing {
     pub raw: bool,
     /// Clear somebody's draft first.
     pub force: bool,
+}
+
+impl Outgoing {
+    /// A prompt that waits to be sent.
+    pub fn queued(session: SessionId, text: &str, source: MessageSource, at: Timestamp) -> Self {
+        let message = Message {
+            id: MessageId::new(),
+            session_id: session,
+            conversation_id: None,
+            direction: Direction::User,
+            content: scrub(text).into_owned(),
+            source,
+            delivery_status: Some(Delivery::Queued),
+            delivery_error: None,
+            agent_id: None,
+            timestamp: at,
+        };
+        Self { message, text: Some(text.to_owned()), raw: false, force: false }
+    }
 }
 
 #[derive(sqlx_macros::FromRow)]

@@ -13,13 +13,11 @@ use super::{
     messages, permissions, postgres, projects, rules, sessions, sqlite, statements, usage,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
-use crate::domain::ids::{
-    ConversationId, MessageId, PermissionId, ProjectId, RuleId, SessionId, ToolUseId,
-};
+use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::permission::{DecidedBy, PermissionRequest, PermissionStatus, Verdict};
 use crate::domain::project::Project;
-use crate::domain::record::{Message, ToolCall, ToolStatus, Usage, Utterance};
+use crate::domain::record::{ToolCall, ToolStatus, Usage, Utterance};
 use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
@@ -173,19 +171,8 @@ fn utterance(key: &str, text: &str) -> Utterance {
 }
 
 fn outgoing(session: &Session, text: &str) -> Outgoing {
-    let message = Message {
-        id: MessageId::new(),
-        session_id: session.id,
-        conversation_id: None,
-        direction: Direction::User,
-        content: text.into(),
-        source: MessageSource::Api,
-        delivery_status: Some(Delivery::Queued),
-        delivery_error: None,
-        agent_id: None,
-        timestamp: Timestamp(6),
-    };
-    Outgoing { message, text: Some(text.into()), raw: true, force: false }
+    let outgoing = Outgoing::queued(session.id, text, MessageSource::Api, Timestamp(6));
+    Outgoing { raw: true, ..outgoing }
 }
 
 fn request(session: &Session) -> PermissionRequest {
@@ -213,21 +200,9 @@ fn request(session: &Session) -> PermissionRequest {
 }
 
 fn rule(session: &Session, tool: &str, command: &str) -> Rule {
-    let rule = Rule {
-        id: RuleId::new(),
-        action: RuleAction::Allow,
-        pattern: Pattern { tool: tool.into(), command: Some(command.into()), path: None },
-        project_id: None,
-        session_id: Some(session.id),
-        note: None,
-        words: String::new(),
-        created_by: "cli".into(),
-        created_at: Timestamp(9),
-        updated_at: Timestamp(9),
-        hits: 0,
-        last_hit_at: None,
-    };
-    rule.reworded()
+    let pattern = Pattern { tool: tool.into(), command: Some(command.into()), path: None };
+    let rule = Rule::new(RuleAction::Allow, pattern, "cli", Timestamp(9));
+    Rule { session_id: Some(session.id), ..rule }.reworded()
 }
 
 fn read_to(id: &ConversationId, agent: Option<&str>, offset: u64, file: &str) -> Write {

@@ -72,17 +72,14 @@ pub fn add(text: &str, chorus: &Path, socket: &Path) -> Result<String, UserHooks
     hooks_of(&root)?;
     let settings = root.object_value_or_set();
     let hooks = settings.object_value_or_set("hooks");
-    let (command, socket) = (chorus.to_string_lossy(), socket.to_string_lossy());
-    for event in SUBSCRIBED {
-        let name = event.as_str();
-        if hooks.get(name).is_some_and(|p| p.array_value().is_none()) {
-            return Err(UserHooksError::Shape(format!("hooks.{name}")));
+    for UserHook { event, command, socket } in wanted {
+        if hooks.get(&event).is_some_and(|p| p.array_value().is_none()) {
+            return Err(UserHooksError::Shape(format!("hooks.{event}")));
         }
-        let timeout =
-            if event == HookEvent::PermissionRequest { PERMISSION_TIMEOUT } else { TIMEOUT };
-        let (command, socket) = (command.to_string(), socket.to_string());
-        let (hook, user) = (OURS[0], OURS[1]);
-        hooks.array_value_or_set(name).append(json!({
+        let asks = event == HookEvent::PermissionRequest.as_str();
+        let timeout = if asks { PERMISSION_TIMEOUT } else { TIMEOUT };
+        let (hook, user, name) = (OURS[0], OURS[1], event.clone());
+        hooks.array_value_or_set(&event).append(json!({
             "hooks": [{
                 "type": "command",
                 "command": command,

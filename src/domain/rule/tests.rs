@@ -4,29 +4,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Call, Pattern, Place, Rule, RuleAction, deciding, normalised, proposals};
-use crate::domain::ids::{ProjectId, RuleId, SessionId};
+use crate::domain::ids::{ProjectId, SessionId};
 use crate::domain::time::Timestamp;
 
 fn rule(action: RuleAction, tool: &str, command: Option<&str>, path: Option<&str>) -> Rule {
-    Rule {
-        id: RuleId::new(),
-        action,
-        pattern: Pattern {
-            tool: tool.into(),
-            command: command.map(str::to_owned),
-            path: path.map(str::to_owned),
-        },
-        project_id: None,
-        session_id: None,
-        note: None,
-        words: String::new(),
-        created_by: "api".into(),
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-        hits: 0,
-        last_hit_at: None,
-    }
-    .reworded()
+    let (command, path) = (command.map(str::to_owned), path.map(str::to_owned));
+    Rule::new(action, Pattern { tool: tool.into(), command, path }, "api", Timestamp(0))
 }
 
 fn with<R>(
