@@ -8,6 +8,7 @@
 //! Facts told here may be older than what hooks and the state file have said meanwhile: a `Stop`
 //! can precede the lines of its own turn by 200 ms.
 
+mod timing;
 mod user;
 
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ use crate::domain::permission::Verdict;
 use crate::domain::prompt::digest;
 use crate::domain::record::{Record, ToolCall, ToolStatus, Usage, Utterance};
 use crate::domain::time::Timestamp;
+
+pub use timing::Timing;
 
 /// Why a line cannot be used. The next lines are not affected.
 #[derive(Debug, thiserror::Error)]

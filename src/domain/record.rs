@@ -124,7 +124,7 @@ pub struct CommandLog {
     pub result_sha256: Option<String>,
     /// How far it has come.
     pub status: ToolStatus,
-    /// How long the tool ran, in milliseconds. Unknown if no hook told.
+    /// How long the tool ran, in milliseconds. Unknown if its beginning was not seen.
     pub duration_ms: Option<i64>,
     /// The sub-agent that called.
     pub agent_id: Option<String>,

@@ -26,6 +26,7 @@ struct Followed {
     /// Whose transcript it is, if not the conversation's own.
     agent: Option<String>,
     position: Position,
+    timing: transcript::Timing,
 }
 
 impl Transcripts {
@@ -44,6 +45,7 @@ impl Transcripts {
             conversation: conversation.id.clone(),
             agent: None,
             position: position(at.0, at.1.unwrap_or_default()),
+            timing: transcript::Timing::default(),
         };
         self.followed.insert(path.to_owned(), followed);
     }
@@ -65,6 +67,7 @@ impl Transcripts {
                     conversation: conversation.id.clone(),
                     agent: Some(agent.clone()),
                     position: position(offset, &inode),
+                    timing: transcript::Timing::default(),
                 });
             }
         }
@@ -124,12 +127,13 @@ fn position(offset: u64, inode: &str) -> Position {
 }
 
 /// What a part of a transcript says.
-fn report(followed: &Followed, chunk: &Chunk) -> Report {
+fn report(followed: &mut Followed, chunk: &Chunk) -> Report {
     let now = clock::now();
     let mut report = Report::new(followed.session, Source::Transcript);
     for (_, line) in chunk.lines() {
         // A line that is no JSON is Claude Code's trouble, not ours: there is nothing to record.
-        let Ok(Some(item)) = transcript::parse_line(line, now) else { continue };
+        let Ok(Some(mut item)) = transcript::parse_line(line, now) else { continue };
+        followed.timing.take(&mut item);
         let facts = item.facts.into_iter().filter(|f| followed.agent.is_none() || is_of_a_call(f));
         report.facts.extend(facts.map(|fact| (item.at, fact)));
         report.records.extend(item.records);
