@@ -8,17 +8,29 @@
 /// binding takes SQLite a time that grows with the square.
 const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
 
-/// An `INSERT` in all its sizes.
+/// A statement with `VALUES`, in all its sizes.
 pub(super) struct Bulk {
     sized: [String; SIZES.len()],
 }
 
 impl Bulk {
-    /// Makes one of what is before the rows, the number of columns, and what is after the rows.
+    /// Makes an `INSERT` of what is before the rows, the number of columns, and what is after the
+    /// rows.
     pub(super) fn new(head: &str, columns: usize, tail: &str) -> Self {
+        Self::of(head, columns, |_, n| format!("${n}"), tail)
+    }
+
+    /// Makes an `UPDATE` of what is set and where. The rows are `v`; its columns are `column1` and
+    /// so on, as both databases call them, of these types, which PostgreSQL cannot tell by itself.
+    pub(super) fn update(set: &str, types: &[&str], on: &str) -> Self {
+        let cast = |column: usize, n: usize| format!("CAST(${n} AS {})", types[column]);
+        Self::of(&format!("{set} FROM ("), types.len(), cast, &format!(") AS v {on}"))
+    }
+
+    fn of(head: &str, columns: usize, value: impl Fn(usize, usize) -> String, tail: &str) -> Self {
         let row = |r: usize| {
-            let parameters = (r * columns + 1..=(r + 1) * columns).map(|n| format!("${n}"));
-            format!("({})", parameters.collect::<Vec<_>>().join(", "))
+            let values = (0..columns).map(|c| value(c, r * columns + c + 1));
+            format!("({})", values.collect::<Vec<_>>().join(", "))
         };
         let sized = SIZES.map(|rows| {
             let rows = (0..rows).map(row).collect::<Vec<_>>().join(", ");
@@ -67,5 +79,15 @@ mod tests {
         );
         assert_eq!(parts[3].0, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) X");
         assert_eq!(BULK.parts(&rows[..0]).count(), 0);
+    }
+
+    #[test]
+    fn an_update_tells_the_types_of_its_rows() {
+        let update = Bulk::update("UPDATE t SET a = v.column2", &["TEXT", "BIGINT"], "WHERE b");
+        assert_eq!(
+            update.sized[3],
+            "UPDATE t SET a = v.column2 FROM ( VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT)), \
+             (CAST($3 AS TEXT), CAST($4 AS BIGINT)) ) AS v WHERE b"
+        );
     }
 }

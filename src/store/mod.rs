@@ -230,10 +230,10 @@ fn statements() -> Vec<&'static str> {
         projects::STATEMENTS,
         rules::STATEMENTS,
         schema::STATEMENTS,
-        sessions::STATEMENTS,
         usage::STATEMENTS,
     ];
-    fixed.concat().into_iter().chain(events::statements()).chain(logs::statements()).collect()
+    let sized = events::statements().chain(logs::statements()).chain(sessions::statements());
+    fixed.concat().into_iter().chain(sized).collect()
 }
 
 /// Reads an enumeration's name from a column.

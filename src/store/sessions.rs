@@ -1,5 +1,8 @@
 //! Sessions.
 
+use std::sync::LazyLock;
+
+use super::bulk::Bulk;
 use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, text, to_json};
 use crate::domain::ids::SessionId;
 use crate::domain::session::{BadName, Runtime, Session, SessionName, SessionState};
@@ -31,13 +34,21 @@ const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, 
      workspace_path, launch, metadata, claude_version, state, status, \
      claude_status, live, hidden, created_at, updated_at, idempotency_key) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-const SAVE: &str = "UPDATE sessions SET launch = $2, metadata = $3, claude_version = $4, \
-     state = $5, status = $6, claude_status = $7, live = $8, hidden = $9, updated_at = $10, \
-     runtime = $11, tmux_session = $12 WHERE id = $1";
+static SAVE: LazyLock<Bulk> = LazyLock::new(|| Bulk::update(SAVE_SET, &SAVE_TYPES, SAVE_ON));
+const SAVE_SET: &str = "UPDATE sessions SET launch = v.column2, metadata = v.column3, \
+     claude_version = v.column4, state = v.column5, status = v.column6, \
+     claude_status = v.column7, live = v.column8, hidden = v.column9, updated_at = v.column10, \
+     runtime = v.column11, tmux_session = v.column12";
+const SAVE_TYPES: [&str; 12] = [
+    "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT",
+    "TEXT",
+];
+const SAVE_ON: &str = "WHERE sessions.id = v.column1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, INSERT, SAVE];
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    SAVE.statements().chain([LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, INSERT])
+}
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -147,12 +158,21 @@ pub(super) async fn insert(tx: &mut Tx, s: &Session, idempotency_key: Option<&st
     Ok(())
 }
 
-pub(super) async fn save(tx: &mut Tx, s: &Session) -> Result<()> {
-    on!(execute tx, sqlx::query(SAVE)
-        .bind(s.id.to_string()).bind(to_json(&s.launch)).bind(to_json(&s.metadata))
-        .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
-        .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
-        .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
-        .bind(s.runtime.as_str()).bind(&s.tmux_session));
+/// Saves sessions, each of them once.
+pub(super) async fn save(tx: &mut Tx, sessions: &[Session]) -> Result<()> {
+    for (sql, part) in SAVE.parts(sessions) {
+        on!(write tx, c => {
+            let mut query = sqlx::query(sql);
+            for s in part {
+                query = query
+                    .bind(s.id.to_string()).bind(to_json(&s.launch)).bind(to_json(&s.metadata))
+                    .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
+                    .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
+                    .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
+                    .bind(s.runtime.as_str()).bind(text(&s.tmux_session));
+            }
+            query.execute(c).await?;
+        });
+    }
     Ok(())
 }

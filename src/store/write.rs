@@ -174,6 +174,8 @@ struct Made {
     events: Vec<Option<NewEvent>>,
     /// Calls to write: together, as most of what is written is calls.
     calls: Vec<logs::Told>,
+    /// Sessions to save, each once.
+    sessions: Vec<Session>,
     /// Acts for the audit log, in order.
     acts: Vec<Act>,
 }
@@ -191,7 +193,8 @@ impl Tx {
         for write in writes {
             self.write(write, &mut made).await?;
         }
-        // Calls refer to sessions, and nothing refers to calls: they can come last.
+        // Nothing refers to a session's state or to calls: they can come last, together.
+        sessions::save(self, &made.sessions).await?;
         let ids = logs::upsert(self, &made.calls).await?;
         let mut of_calls = made
             .calls
@@ -214,7 +217,12 @@ impl Tx {
             Write::AddSession { session, idempotency_key } => {
                 sessions::insert(self, &session, idempotency_key.as_deref()).await
             }
-            Write::SaveSession(s) => sessions::save(self, &s).await,
+            Write::SaveSession(session) => {
+                // The last state counts.
+                made.sessions.retain(|s| s.id != session.id);
+                made.sessions.push(*session);
+                Ok(())
+            }
             Write::StartConversation { id, session, transcript, at } => {
                 conversations::start(self, &id, session, transcript.as_deref(), at).await
             }
