@@ -111,6 +111,11 @@ impl Hub {
         (backlog, after, receiver)
     }
 
+    /// How many listen now.
+    pub fn listeners(&self) -> usize {
+        self.lock().sender.receiver_count()
+    }
+
     /// The last event's id; 0 if there was none.
     pub fn last_id(&self) -> i64 {
         self.lock().last

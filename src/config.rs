@@ -59,6 +59,9 @@ pub struct Config {
     pub tmux: PathBuf,
     /// What is logged, as `tracing` filters.
     pub log: String,
+    /// The file that the log goes to, set aside at 10 MB, the last four of these kept; stderr if
+    /// empty.
+    pub log_file: PathBuf,
     /// Panes get the environment of a login shell; else the server's own.
     pub login_shell: bool,
     /// Starts of Claude at the same time.
@@ -68,6 +71,9 @@ pub struct Config {
     /// Seconds to wait for a usage limit whose end Claude Code does not tell; each time in a row
     /// twice as long, up to an hour. 0 waits for none of these.
     pub limit_retry: f64,
+    /// Hooks that a session may send each second, five seconds' worth of them at once; more go by
+    /// the spool. 0 is no limit.
+    pub hook_rate: u32,
 }
 
 /// Who may use the API.
@@ -101,10 +107,12 @@ impl Default for Config {
             claude: "claude".into(),
             tmux: "tmux".into(),
             log: "info".into(),
+            log_file: PathBuf::new(),
             login_shell: true,
             starts_at_once: 2,
             quiet_after: 600.0,
             limit_retry: 900.0,
+            hook_rate: 2_000,
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::api::auth::{NoDelay, Peer};
 use crate::config::{DataDir, Loaded, Origin};
+use crate::services::metrics::Metrics;
 use crate::services::{App, database, projects, recover};
 use crate::{api, web};
 
@@ -69,7 +70,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let tcp = bind(&config.host, config.port, fixed_port).await?;
     let address = tcp.local_addr()?;
     let unix = bind_unix(&data.socket())?;
-    let app = App::start(config, db, secret, program).await?;
+    let app = App::start(config, db, secret, program, Metrics::new()?).await?;
     let running = Running {
         pid: std::process::id(),
         url: format!("http://{address}"),
@@ -102,7 +103,8 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(api::wrong_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), api::auth::guard))
         // Probes come from anywhere on this machine and learn nothing.
-        .merge(api::operations::router())
+        .merge(api::operations::router(&app))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), api::trace::trace))
         .with_state(app)
 }
 

@@ -4,6 +4,9 @@
 //! wrote it. It appears under its name only when it is whole (written aside, then renamed), and its
 //! name sorts by time.
 
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::Stamp;
@@ -11,6 +14,12 @@ use crate::domain::time::Timestamp;
 
 /// Files beyond which a hook gives up: the transcripts tell the rest.
 pub const LIMIT: usize = 50_000;
+
+/// How many files wait in a spool. Blocks for as long as the folder takes to read.
+pub fn waiting(spool: &Path) -> usize {
+    let files = fs::read_dir(spool).into_iter().flatten().flatten();
+    files.filter(|f| f.path().extension().is_some_and(|e| e == "hook")).count()
+}
 
 /// About one delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

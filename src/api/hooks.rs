@@ -1,6 +1,7 @@
 //! `POST /api/hooks/{event}`: what Claude Code tells.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,7 +14,9 @@ use crate::clock;
 use crate::domain::ids::{SessionId, Stamp};
 use crate::domain::time::Timestamp;
 use crate::services::App;
+use crate::services::error::Error;
 use crate::services::ingest::{self, Delivery, Taken};
+use crate::services::metrics::HookOutcome;
 
 /// Takes in a hook of Claude Code's.
 ///
@@ -29,7 +32,8 @@ use crate::services::ingest::{self, Delivery, Taken};
         (status = 401, description = "Not this session's token", body = Problem),
         (status = 404, description = "No session of Chorus's", body = Problem),
         (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "Not a hook's payload", body = Problem)))]
+        (status = 422, description = "Not a hook's payload", body = Problem),
+        (status = 429, description = "Too many of this session's", body = Problem)))]
 pub async fn receive(
     State(app): State<Arc<App>>,
     Path(event): Path<String>,
@@ -47,7 +51,16 @@ pub async fn receive(
         event,
         payload: body?,
     };
-    match ingest::take(&app, delivery).await? {
+    let begun = delivery.at;
+    let taken = ingest::take(&app, delivery).await;
+    let outcome = match &taken {
+        Ok(_) => HookOutcome::Taken,
+        Err(Error::TooMany { .. }) => HookOutcome::Limited,
+        Err(_) => HookOutcome::Refused,
+    };
+    let lag = clock::now().ms_since(begun).max(0).unsigned_abs();
+    app.metrics.hook(outcome, Duration::from_millis(lag));
+    match taken? {
         Taken::Done => Ok(StatusCode::NO_CONTENT.into_response()),
         Taken::Asked(waiting) => match waiting.answer().await? {
             Some(answer) => {

@@ -11,6 +11,7 @@ pub mod problem;
 pub mod projects;
 pub mod rules;
 pub mod sessions;
+pub mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;

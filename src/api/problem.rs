@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -27,6 +27,9 @@ pub struct Problem {
     /// Which fields are to blame.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Seconds after which it may work: the `Retry-After` header.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 /// What is wrong with one field of a request.
@@ -47,6 +50,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -63,7 +67,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (status, kind, Json(self)).into_response()
+        let retry = self.retry_after.map(|s| [(header::RETRY_AFTER, s.to_string())]);
+        (status, kind, retry.map(AppendHeaders), Json(self)).into_response()
     }
 }
 
@@ -76,6 +81,10 @@ impl From<Error> for Problem {
             Error::Conflict { .. } => Self::new(StatusCode::CONFLICT, text),
             Error::Unauthorised(_) => Self::new(StatusCode::UNAUTHORIZED, text),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, text),
+            Error::TooMany { wait } => Self {
+                retry_after: Some(wait.as_secs() + 1),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, text)
+            },
             Error::Unavailable { .. } => {
                 // Logged here, where it is handled; the caller hears the same words.
                 tracing::error!(error = %text, "a request could not be served");

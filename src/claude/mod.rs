@@ -18,6 +18,7 @@ pub mod profile;
 pub mod screen;
 pub mod state_file;
 pub mod tail;
+pub mod tools;
 pub mod transcript;
 
 pub use json::input_digest;

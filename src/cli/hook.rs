@@ -197,6 +197,8 @@ fn read_response(response: &[u8]) -> Answer {
     let status = response.get(9..12).and_then(|s| std::str::from_utf8(s).ok());
     match status.and_then(|s| s.parse::<u16>().ok()) {
         Some(200..=299) => Answer::Taken(response[end + 4..].to_vec()),
+        // Too many at once: the spool takes it, and the server takes that in its own time.
+        Some(429) => Answer::Away,
         Some(400..=499) => Answer::Refused,
         _ => Answer::Away,
     }

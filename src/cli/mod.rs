@@ -11,17 +11,17 @@ pub mod exec;
 pub mod hook;
 mod launch;
 mod life;
+mod log;
 mod permissions;
 mod rules;
 mod show;
 mod start;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
 
 pub use args::Args;
 use args::{Command, Hooks};
@@ -70,7 +70,7 @@ fn run(args: Args) -> Result<ExitCode> {
     runtime.block_on(async {
         match args.command {
             Command::Serve(_) => {
-                log(&loaded);
+                log::begin(&loaded.config)?;
                 crate::server::run(loaded).await?;
             }
             Command::Config => show::config(&loaded, args.json)?,
@@ -84,16 +84,6 @@ fn run(args: Args) -> Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
-}
-
-fn log(loaded: &Loaded) {
-    let filter = EnvFilter::try_new(&loaded.config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi)
-        .init();
 }
 
 fn hooks(what: &Hooks, loaded: &Loaded, json: bool) -> Result<()> {

@@ -22,6 +22,7 @@ pub async fn server(loaded: &Loaded, data: &DataDir) -> Result<Client> {
         Err(e) => return Err(e),
     }
     std::fs::create_dir_all(&data.0)?;
+    // What it says before it can log goes there too.
     let log = File::options().create(true).append(true).open(data.log())?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--data-dir").arg(&data.0).arg("serve");
@@ -29,6 +30,9 @@ pub async fn server(loaded: &Loaded, data: &DataDir) -> Result<Client> {
         loaded.origins.values().find(|o| matches!(o, crate::config::Origin::File(_)))
     {
         command.arg("--config").arg(path.canonicalize()?);
+    }
+    if loaded.config.log_file.as_os_str().is_empty() {
+        command.env("CHORUS_LOG_FILE", data.log());
     }
     // A process group of its own: Ctrl+C here is not meant for the server.
     let mut server = command

@@ -4,8 +4,11 @@
 macro_rules! names {
     ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl $type {
+            /// Every one there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The name in JSON, in the database and on the command line.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 

@@ -160,5 +160,21 @@ pub fn holders_of(inode: u64, uid: u32) -> Vec<u32> {
     os::holders_of(inode, uid)
 }
 
+/// What this very process uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usage {
+    /// Memory that is in RAM, shared pages included. Bytes.
+    pub resident: u64,
+    /// CPU time since its start. Seconds.
+    pub cpu: f64,
+    /// Files, sockets and pipes that are open.
+    pub open_files: usize,
+}
+
+/// What this very process uses. `None` if the system does not tell.
+pub fn own_usage() -> Option<Usage> {
+    os::own_usage()
+}
+
 #[cfg(test)]
 mod tests;

@@ -16,12 +16,15 @@ use super::error::Error;
 use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
+use super::metrics::Metrics;
+use super::rate::RateLimit;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
 use crate::claude::screen::{Patterns, Screens};
 use crate::clock;
 use crate::config::{Config, DataDir};
+use crate::domain::event::Event;
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
@@ -42,6 +45,10 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Hooks that wait for decisions.
     pub held: Held,
+    /// How many hooks each session may send.
+    pub(super) hook_rate: RateLimit,
+    /// What `/metrics` tells.
+    pub metrics: Arc<Metrics>,
     /// Prompts on their way.
     pub couriers: Couriers,
     /// Files and processes that are watched.
@@ -77,6 +84,7 @@ impl App {
         db: Db,
         secret: [u8; 32],
         program: PathBuf,
+        metrics: Metrics,
     ) -> Result<Arc<Self>, StoreError> {
         let live = Live::load(&db).await?;
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
@@ -96,16 +104,22 @@ impl App {
                 Effect::Rewatch(session) => watcher.look(session),
             }
         };
-        let (engine, _) = Engine::start(db.clone(), live, hub.clone(), clock::now, effects);
+        let metrics = Arc::new(metrics);
+        let counted = metrics.clone();
+        let committed = move |events: &[Event]| counted.count(events);
+        let (engine, _) =
+            Engine::start(db.clone(), live, hub.clone(), clock::now, committed, effects);
         let config_patterns = config.status_patterns.clone();
         let app = Arc::new(Self {
             data: DataDir(config.data_dir.clone()),
             starts: Semaphore::new(config.starts_at_once),
+            hook_rate: RateLimit::new(config.hook_rate),
             config,
             db,
             engine,
             hub,
             held,
+            metrics,
             couriers,
             watcher,
             shutdown: CancellationToken::new(),

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use super::live::Live;
 use crate::bus::Hub;
-use crate::domain::event::{EventKind, NewEvent};
+use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::permission::Decision;
 use crate::domain::time::Timestamp;
@@ -100,15 +100,17 @@ pub struct Engine {
 
 impl Engine {
     /// Starts the engine. It ends, with everything committed, when all its handles are gone.
+    /// `committed` hears of every event that it made.
     pub fn start(
         db: Db,
         live: Live,
         hub: Arc<Hub>,
         clock: fn() -> Timestamp,
+        committed: impl Fn(&[Event]) + Send + 'static,
         effects: impl Fn(Effect) + Send + 'static,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let run = Runner { db, live, hub, clock, effects, queue, stale: false }.run();
+        let run = Runner { db, live, hub, clock, committed, effects, queue, stale: false }.run();
         (Self { jobs }, tokio::spawn(run))
     }
 
@@ -151,18 +153,19 @@ impl Engine {
     }
 }
 
-struct Runner<F> {
+struct Runner<C, F> {
     db: Db,
     live: Live,
     hub: Arc<Hub>,
     clock: fn() -> Timestamp,
+    committed: C,
     effects: F,
     queue: mpsc::Receiver<Job>,
     /// The live state is not what the store knows: nothing may be made of it.
     stale: bool,
 }
 
-impl<F: Fn(Effect)> Runner<F> {
+impl<C: Fn(&[Event]), F: Fn(Effect)> Runner<C, F> {
     async fn run(mut self) {
         let mut jobs = Vec::with_capacity(GROUP);
         while self.queue.recv_many(&mut jobs, GROUP).await > 0 {
@@ -223,6 +226,7 @@ impl<F: Fn(Effect)> Runner<F> {
         let written = written.map_err(|_| Refused("it did not answer in time".into()))?;
         let events = written.map_err(|e| Refused(e.to_string()))?;
         self.hub.publish(&events);
+        (self.committed)(&events);
         Ok(())
     }
 

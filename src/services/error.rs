@@ -36,6 +36,12 @@ pub enum Error {
     /// Whoever asks may not.
     #[error("{0}")]
     Forbidden(String),
+    /// It comes too often.
+    #[error("this session sends too many hooks; the next is taken in {wait:?}")]
+    TooMany {
+        /// How long to wait.
+        wait: std::time::Duration,
+    },
     /// Something that Chorus needs is not there: tmux, Claude Code, the store.
     #[error("{problem}")]
     Unavailable {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -128,6 +129,10 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
     let mut told =
         hooks::parse(event.clone(), &delivery.payload, delivery.at).map_err(unreadable)?;
     let session = identify(app, &delivery, &told).await?;
+    // What was spooled is taken one by one: that is its limit.
+    if !delivery.again {
+        app.hook_rate.pass(session, Instant::now()).map_err(|wait| Error::TooMany { wait })?;
+    }
     let asked = told.permission.take();
     let mut report = report(session, &delivery, &event, told);
     let Some(asked) = asked else {

@@ -18,7 +18,7 @@ async fn engine() -> (tempfile::TempDir, Db, Arc<Hub>, Engine) {
     let db = db.expect("a database");
     let hub = Arc::new(Hub::new(0));
     let live = Live::load(&db).await.expect("the live state");
-    let (engine, _) = Engine::start(db.clone(), live, hub.clone(), clock::now, |_| {});
+    let (engine, _) = Engine::start(db.clone(), live, hub.clone(), clock::now, |_| {}, |_| {});
     (folder, db, hub, engine)
 }
 
