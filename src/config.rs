@@ -74,6 +74,15 @@ pub struct Config {
     /// Hooks that a session may send each second, five seconds' worth of them at once; more go by
     /// the spool. 0 is no limit.
     pub hook_rate: u32,
+    /// Days for which sessions that have ended are kept, with their record; 0 is for ever.
+    pub keep_sessions_days: u32,
+    /// Days for which the whole text of results over 50 KB is kept; 0 is as long as the session.
+    pub keep_outputs_days: u32,
+    /// Days for which the log of events is kept; 0 is for ever. Messages, calls and decisions have
+    /// their own rows.
+    pub keep_events_days: u32,
+    /// Megabytes beyond which the sessions that ended first are forgotten (SQLite); 0 is no limit.
+    pub keep_database_mb: u32,
 }
 
 /// Who may use the API.
@@ -113,6 +122,10 @@ impl Default for Config {
             quiet_after: 600.0,
             limit_retry: 900.0,
             hook_rate: 2_000,
+            keep_sessions_days: 0,
+            keep_outputs_days: 0,
+            keep_events_days: 30,
+            keep_database_mb: 0,
         }
     }
 }

@@ -58,6 +58,11 @@ pub async fn stream(
             })?)
         }
     };
+    // What is gone from the log, or cannot be read, cannot be told any more.
+    let first = match after {
+        Some(_) => events::first_id(&app.db).await.unwrap_or(i64::MAX),
+        None => 0,
+    };
     let (backlog, last, live) = app.hub.subscribe(after);
     let mut listener = Listener {
         app,
@@ -71,7 +76,9 @@ pub async fn stream(
     listener.ready.push_back(Bytes::from(format!("id: {last}\nretry: 1000\n: connected\n\n")));
     match backlog {
         Backlog::Frames(frames) => frames.iter().for_each(|f| listener.take(f)),
-        Backlog::Table { up_to } if up_to - last <= REPLAY_LIMIT && up_to >= last => {
+        Backlog::Table { up_to }
+            if up_to - last <= REPLAY_LIMIT && up_to >= last && first <= last + 1 =>
+        {
             listener.table_to = Some(up_to);
         }
         Backlog::Table { up_to } => listener.reset(up_to),

@@ -9,6 +9,7 @@ pub mod operations;
 pub mod permissions;
 pub mod problem;
 pub mod projects;
+pub mod retention;
 pub mod rules;
 pub mod sessions;
 pub mod trace;
@@ -81,6 +82,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rules::proposals))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(retention::prune))
         .routes(routes!(events::stream))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))

@@ -185,6 +185,29 @@ pub enum Db {
         /// The backup.
         file: PathBuf,
     },
+    /// Forget for good what is older than it is to be kept; the server must run. What is not given
+    /// is as the configuration says (keep_sessions_days, …); 0 keeps for ever.
+    Prune(Prune),
+}
+
+/// What to forget.
+#[derive(Debug, clap::Args)]
+pub struct Prune {
+    /// Sessions that ended and did not change for so many days.
+    #[arg(long, value_name = "DAYS")]
+    pub sessions: Option<u32>,
+    /// Whole texts of results over 50 KB that are so many days old.
+    #[arg(long, value_name = "DAYS")]
+    pub outputs: Option<u32>,
+    /// Events that are so many days old.
+    #[arg(long, value_name = "DAYS")]
+    pub events: Option<u32>,
+    /// The sessions that ended first, until the SQLite database is no larger than this.
+    #[arg(long, value_name = "MB")]
+    pub size: Option<u32>,
+    /// Only tell what would be forgotten.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Approves.

@@ -1,4 +1,4 @@
-//! `chorus db`: looking after the database, without a server.
+//! `chorus db`: looking after the database; all but `prune` without a server.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
-use super::args::Db;
+use super::args::{self, Db};
+use super::client::Client;
 use super::show;
+use crate::api::retention::{Prune, Pruned};
 use crate::config::{DataDir, Loaded};
 use crate::server;
 use crate::services::database;
@@ -65,8 +67,30 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
             };
             show::done(&text, &json!({ "restored": file, "former": former }), as_json)?;
         }
+        Db::Prune(asked) => prune(loaded, asked, as_json).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn prune(loaded: &Loaded, asked: args::Prune, as_json: bool) -> Result<()> {
+    let client = Client::find(&DataDir(loaded.config.data_dir.clone())).await?;
+    let body = Prune {
+        sessions_days: asked.sessions,
+        outputs_days: asked.outputs,
+        events_days: asked.events,
+        database_mb: asked.size,
+        dry_run: asked.dry_run,
+    };
+    let done: Pruned = client.post("/api/database/prune", &body).await?;
+    let verb = if done.dry_run { "would forget" } else { "forgot" };
+    let text = format!(
+        "{verb} {} sessions ({:.1} MB of text), {} long results, {} events",
+        done.sessions,
+        done.bytes as f64 / 1e6,
+        done.outputs,
+        done.events
+    );
+    show::done(&text, &done, as_json)
 }
 
 fn place(configured: &Place, url: Option<&str>, flag: &str) -> Result<Place> {

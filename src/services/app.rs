@@ -136,6 +136,7 @@ impl App {
         });
         super::couriers::start(&app);
         super::watch::start(&app, orders);
+        super::retention::start(&app);
         Ok(app)
     }
 

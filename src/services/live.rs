@@ -145,11 +145,22 @@ impl Live {
         self.ended.push_back(id);
         while self.ended.len() > ENDED {
             let Some(oldest) = self.ended.pop_front() else { break };
-            if self.sessions.get(&oldest).is_some_and(|s| !s.is_live()) {
-                self.sessions.remove(&oldest);
-                self.queues.remove(&oldest);
-                self.heard.remove(&oldest);
-            }
+            self.drop_ended(oldest);
+        }
+    }
+
+    /// Forgets a session that has ended.
+    pub fn forget(&mut self, id: SessionId) {
+        self.ended.retain(|other| *other != id);
+        self.rules.retain(|rule| rule.session_id != Some(id));
+        self.drop_ended(id);
+    }
+
+    fn drop_ended(&mut self, id: SessionId) {
+        if self.sessions.get(&id).is_some_and(|s| !s.is_live()) {
+            self.sessions.remove(&id);
+            self.queues.remove(&id);
+            self.heard.remove(&id);
         }
     }
 

@@ -20,6 +20,7 @@ pub mod places;
 pub mod projects;
 pub mod rate;
 pub mod recover;
+pub mod retention;
 pub mod rules;
 pub mod sessions;
 pub mod terminal;

@@ -16,6 +16,7 @@ pub mod permissions;
 mod place;
 mod postgres;
 pub mod projects;
+pub mod retention;
 pub mod rules;
 pub mod schema;
 pub mod sessions;
@@ -233,6 +234,7 @@ fn statements() -> Vec<&'static str> {
         usage::STATEMENTS,
     ];
     let sized = events::statements().chain(logs::statements()).chain(sessions::statements());
+    let sized = sized.chain(retention::statements());
     fixed.concat().into_iter().chain(sized).collect()
 }
 

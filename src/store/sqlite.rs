@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -19,10 +20,14 @@ pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx_macros::migrate!("m
 
 pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 pub(super) const INTEGRITY: &str = "PRAGMA integrity_check";
+pub(super) const SIZE: &str = "SELECT (page_count - freelist_count) * page_size \
+     FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()";
+// So many pages at once: the writer waits meanwhile.
+pub(super) const GIVE_BACK: &str = "PRAGMA incremental_vacuum(2000)";
 const BACKUP: &str = "VACUUM INTO $1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[TABLES, INTEGRITY, BACKUP];
+pub(super) const STATEMENTS: &[&str] = &[TABLES, INTEGRITY, SIZE, GIVE_BACK, BACKUP];
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +76,8 @@ impl Pools {
             .pragma("temp_store", "MEMORY")
             .statement_cache_capacity(64)
             .disable_statement_logging();
+        // Of databases that are made from now on: what retention frees can go back to the disk.
+        let making = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .min_connections(1)
@@ -78,7 +85,7 @@ impl Pools {
             .max_lifetime(None)
             .test_before_acquire(false)
             // Only in want of the other connection's checkpoints, which nobody has to wait for.
-            .connect_with(options.clone().pragma("wal_autocheckpoint", "16000"))
+            .connect_with(making.pragma("wal_autocheckpoint", "16000"))
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)

@@ -4,8 +4,8 @@
 //! commit. Events come last, so that their ids are in the order of the commits.
 
 use super::{
-    Result, Tx, audit, conversations, events, logs, messages, permissions, projects, rules,
-    sessions, usage,
+    Result, Tx, audit, conversations, events, logs, messages, permissions, projects, retention,
+    rules, sessions, usage,
 };
 use crate::domain::audit::Act;
 use crate::domain::event::{self, Event, NewEvent};
@@ -47,6 +47,8 @@ pub enum Write {
     },
     /// Changes one.
     SaveSession(Box<Session>),
+    /// Forgets one that has ended, with everything that belongs to it but the audit log.
+    PurgeSession(SessionId),
     /// Begins a conversation, or goes on with it.
     StartConversation {
         /// Which.
@@ -223,6 +225,7 @@ impl Tx {
                 made.sessions.push(*session);
                 Ok(())
             }
+            Write::PurgeSession(id) => retention::purge(self, id).await,
             Write::StartConversation { id, session, transcript, at } => {
                 conversations::start(self, &id, session, transcript.as_deref(), at).await
             }

@@ -26,6 +26,7 @@ mod real_permissions;
 mod real_prompts;
 mod real_record;
 mod real_start;
+mod retention;
 mod robustness;
 mod serve;
 mod stream;
