@@ -2,7 +2,7 @@
 # Works with GNU make 3.81 and newer, and any POSIX sh.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions bench run lint clean-demo
+.PHONY: help demo test test-versions check-api bench run lint clean-demo
 
 # Extra arguments for the program that a target runs: make test ARGS='--lib reducer'
 ARGS ?=
@@ -43,6 +43,11 @@ test-versions: ## Run the tests that need Claude Code on every supported version
 	done; \
 	echo "== tested with Claude Code:$$versions"; \
 	if [ -n "$$failed" ]; then echo "== FAILED with:$$failed"; exit 1; fi
+
+check-api: ## Let Schemathesis look for answers that the API's description does not know
+	@scripts/need cargo cc tmux python3
+	@cargo build --bin chorus
+	@scripts/check-api "$${CARGO_TARGET_DIR:-target}/debug/chorus" $(ARGS)
 
 bench: ## Measure what docs/BENCHMARKS.md keeps
 	@scripts/need cargo cc git tmux npm

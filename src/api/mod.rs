@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+mod doc;
 pub mod events;
 pub mod hooks;
 pub mod list;
@@ -115,7 +116,8 @@ async fn refuse_large(limit: usize, request: Request, next: Next) -> Response {
 
 /// The API's routes.
 pub fn router() -> Router<Arc<App>> {
-    let (router, doc) = routes().split_for_parts();
+    let (router, mut doc) = routes().split_for_parts();
+    doc::describe_problems(&mut doc);
     let doc = bytes::Bytes::from(doc.to_json().unwrap_or_default());
     let json = [(header::CONTENT_TYPE, "application/json")];
     router.route("/api/openapi.json", get(move || async move { (json, doc) }))
@@ -139,5 +141,7 @@ pub async fn wrong_method() -> Problem {
 
 /// The OpenAPI description, as served at `/api/openapi.json`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().split_for_parts().1
+    let (_, mut doc) = routes().split_for_parts();
+    doc::describe_problems(&mut doc);
+    doc
 }
