@@ -1,6 +1,7 @@
 //! What Chorus costs the real Claude Code.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -143,8 +144,9 @@ pub fn permission(bench: &mut Bench) -> Result<()> {
 }
 
 /// The real Claude Code, with a home and a model of its own.
-struct Real {
-    sandbox: Sandbox,
+pub struct Real {
+    /// Where everything of it is.
+    pub sandbox: Sandbox,
     model: ScriptedModel,
     claude: PathBuf,
     stamp: PathBuf,
@@ -174,6 +176,22 @@ impl Real {
         let stamp = sandbox.path("stamp");
         machine::compile(STAMP, &stamp)?;
         Ok(Self { sandbox, model, claude, stamp })
+    }
+
+    /// The same, but only sessions whose names begin with `real-` run it; others run a stand-in.
+    pub fn beside_a_stand_in(bench: &Bench) -> Result<Self> {
+        let mut real = Self::new(bench)?;
+        let either = real.sandbox.path("either");
+        let script = format!(
+            "#!/bin/sh\nfor word in \"$@\"; do case $word in real-*) exec '{}' \"$@\" ;; esac; done\n\
+             exec '{}' \"$@\"\n",
+            real.claude.display(),
+            real.sandbox.path("stand-in").display(),
+        );
+        fs::write(&either, script)?;
+        fs::set_permissions(&either, fs::Permissions::from_mode(0o755))?;
+        real.sandbox.set("CHORUS_CLAUDE", either.to_string_lossy());
+        Ok(real)
     }
 
     /// Has a hook of the user's note when it is run: it goes beside whatever else there is.

@@ -49,6 +49,12 @@ pub fn started(pid: u32) -> Result<String> {
     Ok((*stat_fields(&stat).get(19).context("no start time")?).to_owned())
 }
 
+/// Whether a process has ended and only waits to be asked for how.
+pub fn is_zombie(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat_fields(&stat).first().is_none_or(|state| matches!(*state, "Z" | "X"))
+}
+
 /// The fields after the name, which may hold anything.
 fn stat_fields(stat: &str) -> Vec<&str> {
     stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split_ascii_whitespace().collect()

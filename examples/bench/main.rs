@@ -5,7 +5,8 @@
 //! of its own, and is ended again. Its own cost is in the figures, so it does as little as it can:
 //! requests are rendered beforehand, and answers are only looked at as far as is needed.
 //!
-//! `make bench ARGS='--quick ingest stream'` measures less of less.
+//! `make bench ARGS='--quick ingest stream'` measures less of less; `make bench
+//! ARGS='--minutes=5 soak'` soaks for five minutes instead of thirty.
 
 mod claude;
 mod costs;
@@ -15,6 +16,7 @@ mod ingest;
 mod machine;
 mod sandbox;
 mod session;
+mod soak;
 mod start;
 mod stream;
 mod table;
@@ -36,6 +38,8 @@ pub struct Bench {
     pub claude: Option<PathBuf>,
     /// Measure less, for a quick look.
     pub quick: bool,
+    /// How long the soak takes.
+    pub minutes: u64,
     /// What was measured.
     pub table: Table,
 }
@@ -50,7 +54,7 @@ impl Bench {
 type Figure = fn(&mut Bench) -> Result<()>;
 
 /// The figures by name, in the order they are measured in.
-const FIGURES: [(&str, Figure); 9] = [
+const FIGURES: [(&str, Figure); 10] = [
     ("start", start::measure),
     ("ingest", ingest::measure),
     ("memory", ingest::memory),
@@ -60,6 +64,7 @@ const FIGURES: [(&str, Figure); 9] = [
     ("launch", claude::launch),
     ("permission", claude::permission),
     ("idle", idle::measure),
+    ("soak", soak::measure),
 ];
 
 fn main() -> ExitCode {
@@ -75,8 +80,16 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let (options, names): (Vec<String>, Vec<String>) =
         env::args().skip(1).partition(|a| a.starts_with('-'));
-    if let Some(unknown) = options.iter().find(|o| *o != "--quick") {
-        bail!("{unknown} is no option; there is --quick, and the names {}", known());
+    let (mut quick, mut minutes) = (false, None);
+    for option in &options {
+        match option.split_once('=') {
+            None if option == "--quick" => quick = true,
+            Some(("--minutes", n)) => minutes = Some(n.parse().context("--minutes")?),
+            _ => bail!(
+                "{option} is no option; there are --quick, --minutes=30 for the soak, and the names {}",
+                known()
+            ),
+        }
     }
     if let Some(unknown) = names.iter().find(|n| FIGURES.iter().all(|(name, _)| name != n)) {
         bail!("{unknown} is no figure; there are {}", known());
@@ -84,7 +97,8 @@ fn run() -> Result<()> {
     let mut bench = Bench {
         chorus: chorus()?,
         claude: env::var_os("CHORUS_TEST_CLAUDE").map(PathBuf::from),
-        quick: !options.is_empty(),
+        quick,
+        minutes: minutes.unwrap_or(if quick { 2 } else { 30 }),
         table: Table::default(),
     };
     let before = machine::describe();

@@ -143,6 +143,12 @@ impl Server<'_> {
             .with_context(|| format!("the server's log:\n{}", self.log()))
     }
 
+    /// Kills it as nothing survives.
+    pub fn kill(mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
     fn answers(&mut self) -> Result<bool> {
         ensure!(self.process.try_wait()?.is_none(), "the server ended:\n{}", self.log());
         let Ok(Wire::Tcp(mut stream)) = self.tcp() else { return Ok(false) };
@@ -160,8 +166,9 @@ impl Server<'_> {
 
 impl Drop for Server<'_> {
     fn drop(&mut self) {
+        let runs = matches!(self.process.try_wait(), Ok(None));
         let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
+        if let Some(pid) = pid.filter(|_| runs) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let asked = Instant::now();

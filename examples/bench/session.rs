@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::machine;
-use crate::sandbox::Server;
+use crate::sandbox::{Sandbox, Server};
 use crate::wire::{self, Wire};
 
 /// The size of a hook's payload. Bytes.
@@ -27,7 +27,8 @@ pub struct Session {
     pub conversation: String,
     /// The environment that Claude's hooks have.
     pub env: HashMap<String, String>,
-    pid: u32,
+    /// Its process.
+    pub pid: u32,
 }
 
 impl Session {
@@ -60,14 +61,21 @@ impl Session {
         let mut wire = server.unix()?.patient()?;
         wire.write_all(&self.request("SessionStart", &payload.to_string()))?;
         wire::taken(&mut wire)?;
+        self.say(server.sandbox, "idle")
+    }
+
+    /// Says in its state file what it does.
+    pub fn say(&self, sandbox: &Sandbox, status: &str) -> Result<()> {
         let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
         let state = json!({
-            "pid": self.pid, "sessionId": self.conversation, "cwd": server.sandbox.path("project"),
+            "pid": self.pid, "sessionId": self.conversation, "cwd": sandbox.path("project"),
             "startedAt": now, "procStart": machine::started(self.pid)?, "version": "2.1.329",
-            "kind": "interactive", "status": "idle", "updatedAt": now, "statusUpdatedAt": now,
+            "kind": "interactive", "status": status, "updatedAt": now, "statusUpdatedAt": now,
         });
-        let file = server.sandbox.path(&format!("home/.claude/sessions/{}.json", self.pid));
-        fs::write(file, state.to_string())?;
+        let file = sandbox.path(&format!("home/.claude/sessions/{}.json", self.pid));
+        let part = file.with_extension("part");
+        fs::write(&part, state.to_string())?;
+        fs::rename(part, file)?;
         Ok(())
     }
 
@@ -116,6 +124,11 @@ impl Session {
         }
         payload["tool_response"]["stdout"] = Value::String(output);
         payload.to_string()
+    }
+
+    /// The same of call number `n`.
+    pub fn payload_of(&self, n: u64) -> String {
+        self.payload().replace(&format!("toolu_{:024x}", 0), &format!("toolu_{n:024x}"))
     }
 
     /// A hook of this session's that can be sent again and again.

@@ -105,6 +105,18 @@ pub fn call(mut wire: Wire, method: &str, path: &str, body: Option<&Value>) -> R
     Ok(if body.is_empty() { Value::Null } else { serde_json::from_str(body)? })
 }
 
+/// Reads a page of a list, and the path of the next one.
+pub fn page(mut wire: Wire, path: &str) -> Result<(Vec<Value>, Option<String>)> {
+    write!(wire, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    wire.patient()?.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no whole answer")?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    let link = head.lines().find(|l| l.to_ascii_lowercase().starts_with("link:"));
+    let next = link.and_then(|l| Some(l.split_once('<')?.1.split_once('>')?.0.to_owned()));
+    Ok((serde_json::from_str(body)?, next))
+}
+
 /// Opens the live stream, and reads up to its first bytes.
 pub fn subscribe(mut wire: Wire) -> Result<Wire> {
     wire.write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;

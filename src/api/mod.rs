@@ -59,6 +59,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(projects::get, projects::update, projects::delete))
         .routes(routes!(sessions::list, sessions::create))
         .routes(routes!(sessions::get, sessions::update, sessions::life::delete))
+        .routes(routes!(sessions::import::list, sessions::import::import))
         .routes(routes!(sessions::send))
         .routes(routes!(sessions::respond))
         .routes(routes!(sessions::life::interrupt))

@@ -1,5 +1,6 @@
 //! `/api/sessions`.
 
+pub mod import;
 pub mod life;
 mod types;
 

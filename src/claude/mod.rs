@@ -13,6 +13,7 @@ mod text;
 pub mod hooks;
 pub mod installation;
 pub mod launch;
+pub mod past;
 pub mod paths;
 pub mod profile;
 pub mod screen;

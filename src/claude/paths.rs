@@ -54,6 +54,12 @@ pub fn subagent_transcript(transcript: &Path, agent_id: &str) -> Option<PathBuf>
     plain.then(|| subagents(transcript).join(format!("agent-{agent_id}.jsonl")))
 }
 
+/// Finds the transcripts of a conversation's sub-agents that are there, each with its agent's id.
+pub fn subagent_transcripts(transcript: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(subagents(transcript)).into_iter().flatten().flatten();
+    entries.filter_map(|e| Some((agent_of(&e.path())?, e.path()))).collect()
+}
+
 /// Tells whose transcript a file in the folder of sub-agents is. `None` if it is none.
 pub fn agent_of(file: &Path) -> Option<String> {
     let name = file.file_name()?.to_str()?;

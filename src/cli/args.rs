@@ -107,6 +107,8 @@ pub enum Command {
     },
     /// Take over a Claude that runs in another terminal (it is ended there).
     Adopt(Session),
+    /// List past conversations that Claude Code has kept; import them.
+    Import(Import),
     /// List a session's conversations.
     Conversations(Session),
     /// Start a session's Claude again, with its conversation.
@@ -332,6 +334,26 @@ pub struct Audit {
 pub enum AuditWhat {
     /// Check that nothing in it was changed, taken out or moved.
     Verify,
+}
+
+/// Which conversations to import.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// Their ids; without any, those that can be imported are listed.
+    #[arg(value_name = "CONVERSATION")]
+    pub conversations: Vec<String>,
+    /// All that are not imported yet, the last 500 of them.
+    #[arg(long, conflicts_with = "conversations")]
+    pub all: bool,
+    /// Only those held in this folder or below it.
+    #[arg(long, value_name = "DIR", conflicts_with = "conversations")]
+    pub folder: Option<PathBuf>,
+    /// Those of another configuration folder of Claude Code's.
+    #[arg(long, value_name = "DIR")]
+    pub claude_config_dir: Option<PathBuf>,
+    /// List the last N.
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
+    pub last: usize,
 }
 
 /// A session.

@@ -9,6 +9,7 @@ mod commands;
 mod db;
 pub mod exec;
 pub mod hook;
+mod import;
 mod launch;
 mod life;
 mod log;

@@ -28,6 +28,7 @@ macro_rules! say {
         writeln!(std::io::stdout(), $($arg)*)?
     };
 }
+pub(super) use say;
 
 /// Removes what could steer a terminal.
 pub fn safe(text: &str) -> String {
@@ -36,7 +37,7 @@ pub fn safe(text: &str) -> String {
     text.replace('\t', "    ").chars().filter(|c| harmless(*c) && visible(*c)).collect()
 }
 
-fn line(text: &str, most: usize) -> String {
+pub(super) fn line(text: &str, most: usize) -> String {
     let text = safe(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= most {
         text
@@ -45,7 +46,7 @@ fn line(text: &str, most: usize) -> String {
     }
 }
 
-fn age(at: Timestamp) -> String {
+pub(super) fn age(at: Timestamp) -> String {
     let s = crate::clock::now().ms_since(at).max(0) / 1000;
     match s {
         0..60 => format!("{s}s"),

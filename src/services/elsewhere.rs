@@ -219,7 +219,7 @@ fn begin(
 }
 
 /// The project that a folder belongs to: one that holds it, else the git repository around it.
-async fn project_of(app: &App, cwd: &Path) -> Result<ProjectId, Error> {
+pub(super) async fn project_of(app: &App, cwd: &Path) -> Result<ProjectId, Error> {
     let folder = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
     let inside = folder.clone();
     let known = app

@@ -55,6 +55,8 @@ pub struct Report {
     pub raw: Option<(Stamp, serde_json::Value)>,
     /// What was read is in this report.
     pub read_to: Option<ReadTo>,
+    /// It tells of the past: what it has for the record makes no events.
+    pub past: bool,
 }
 
 /// How far a transcript has been read.
@@ -84,6 +86,7 @@ impl Report {
             place: None,
             raw: None,
             read_to: None,
+            past: false,
         }
     }
 
@@ -162,7 +165,7 @@ impl Intake<'_> {
             self.apply_rules(id, at.min(now));
         }
         for record in records {
-            self.record(conversation.as_ref(), record, &prompts);
+            self.record(conversation.as_ref(), record, &prompts, report.past);
         }
         if let (Some(id), Some(path)) = (&conversation, report.transcript_path) {
             self.unit.write(Write::LocateTranscript { id: id.clone(), path });
@@ -198,6 +201,7 @@ impl Intake<'_> {
         conversation: Option<&ConversationId>,
         record: Record,
         prompts: &HashMap<String, String>,
+        past: bool,
     ) {
         let session = self.id;
         match (record, conversation) {
@@ -205,6 +209,7 @@ impl Intake<'_> {
                 session,
                 conversation: conversation.cloned(),
                 call: Box::new(call),
+                past,
             }),
             (Record::Said(utterance), Some(id)) => {
                 let source = match utterance.direction {
@@ -219,6 +224,7 @@ impl Intake<'_> {
                     source,
                     utterance,
                     prompt,
+                    past,
                 });
             }
             (Record::Usage { message_id, model, usage }, Some(id)) => {

@@ -134,6 +134,8 @@ pub(super) struct Told {
     pub session: SessionId,
     pub conversation: Option<ConversationId>,
     pub call: Box<ToolCall>,
+    /// There is to be no event of it.
+    pub past: bool,
 }
 
 /// Writes what sources tell of calls, in order. Returns the row's id of each if that was news.
@@ -162,7 +164,7 @@ fn distinct(told: &[Told]) -> usize {
 async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Vec<Option<i64>>> {
     let rows: Vec<(i64, String, String)> = on!(write tx, c => {
         let mut query = sqlx::query_as(sql);
-        for Told { session, conversation, call } in told {
+        for Told { session, conversation, call, .. } in told {
             let result = call.result.as_deref().map(text);
             let result = result.as_deref();
             query = query

@@ -162,7 +162,7 @@ fn call(session: &Session, id: &str, status: ToolStatus, at: i64) -> Write {
         agent_id: None,
         at: Timestamp(at),
     };
-    Write::Tool { session: session.id, conversation: None, call: Box::new(call) }
+    Write::Tool { session: session.id, conversation: None, call: Box::new(call), past: false }
 }
 
 fn utterance(key: &str, text: &str) -> Utterance {
@@ -344,6 +344,7 @@ async fn a_prompt_is_claimed_once(db: &Db) {
         source: MessageSource::Terminal,
         utterance: utterance(key, "go"),
         prompt: Some(crate::domain::prompt::digest("go")),
+        past: false,
     };
     let add = Write::AddMessage { message: Box::new(prompt), idempotency_key: None };
     let sending = Write::Deliver { message: id, status: Delivery::Sending, error: None };

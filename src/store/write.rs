@@ -95,6 +95,8 @@ pub enum Write {
         conversation: Option<ConversationId>,
         /// The call.
         call: Box<ToolCall>,
+        /// It happened long ago: there is no event of it.
+        past: bool,
     },
     /// What a source tells that was said.
     Say {
@@ -109,6 +111,8 @@ pub enum Write {
         /// If it is a prompt: the digest of its exact text, by which it is known again if Chorus
         /// sent it.
         prompt: Option<String>,
+        /// It happened long ago: there is no event of it.
+        past: bool,
     },
     /// A response's tokens.
     Usage {
@@ -198,11 +202,10 @@ impl Tx {
         // Nothing refers to a session's state or to calls: they can come last, together.
         sessions::save(self, &made.sessions).await?;
         let ids = logs::upsert(self, &made.calls).await?;
-        let mut of_calls = made
-            .calls
-            .iter()
-            .zip(ids)
-            .map(|(told, id)| id.map(|id| event::tool_use(told.session, id, &told.call)));
+        let mut of_calls = made.calls.iter().zip(ids).map(|(told, id)| {
+            let id = id.filter(|_| !told.past)?;
+            Some(event::tool_use(told.session, id, &told.call))
+        });
         // Acts and events are numbered in the order of the commits, so they come last.
         self.take_turn().await?;
         audit::append(self, made.acts).await?;
@@ -239,19 +242,21 @@ impl Tx {
             Write::TranscriptRead { id, agent: Some(agent), offset, file } => {
                 conversations::read_subagent_to(self, &id, &agent, offset, &file).await
             }
-            Write::Tool { session, conversation, call } => {
-                made.calls.push(logs::Told { session, conversation, call });
+            Write::Tool { session, conversation, call, past } => {
+                made.calls.push(logs::Told { session, conversation, call, past });
                 made.events.push(None);
                 Ok(())
             }
-            Write::Say { session, conversation, source, utterance, prompt } => {
+            Write::Say { session, conversation, source, utterance, prompt, past } => {
                 if let Some(digest) = prompt
                     && messages::claim(self, session, &conversation, &digest, &utterance).await?
                 {
                     return Ok(());
                 }
                 let id = MessageId::new();
-                if messages::say(self, id, session, &conversation, source, &utterance).await? {
+                if messages::say(self, id, session, &conversation, source, &utterance).await?
+                    && !past
+                {
                     made.event(event::said(session, id, source, &utterance));
                 }
                 Ok(())

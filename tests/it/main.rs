@@ -20,6 +20,7 @@ mod permissions_rules;
 mod real_decisions;
 mod real_elsewhere;
 mod real_ends;
+mod real_imports;
 mod real_life;
 mod real_outages;
 mod real_permissions;

@@ -102,13 +102,13 @@ async fn a_restart_resumes_the_conversation_and_fresh_begins_another() {
     assert_eq!(after["restarts"], 1);
     assert_eq!(after["claude_session_id"], before["claude_session_id"]);
     assert_ne!(after["pid"], before["pid"]);
-    let seen = ask(&world, "what was it?").await;
+    let seen = ask(&world, "a", "what was it?").await;
     assert!(seen.contains("remember the blue teapot"), "{seen}");
 
     world.post("/api/sessions/a/restart", &json!({ "fresh": true })).await.expect(202);
     let fresh = world.wait_for_status("a", "idle").await;
     assert_ne!(fresh["claude_session_id"], before["claude_session_id"]);
-    let seen = ask(&world, "and now?").await;
+    let seen = ask(&world, "a", "and now?").await;
     assert!(!seen.contains("blue teapot"), "{seen}");
 
     let messages = messages(&world, "a").await;
@@ -116,8 +116,9 @@ async fn a_restart_resumes_the_conversation_and_fresh_begins_another() {
 }
 
 /// Sends a prompt and tells the whole request in which the model sees it.
-async fn ask(world: &World, text: &str) -> String {
-    world.post("/api/sessions/a/send", &json!({ "text": text, "queue": true })).await.expect(202);
+pub async fn ask(world: &World, session: &str, text: &str) -> String {
+    let prompt = json!({ "text": text, "queue": true });
+    world.post(format!("/api/sessions/{session}/send"), &prompt).await.expect(202);
     world
         .wait_for("the model is asked", async || {
             let bodies = world.model.bodies();

@@ -9,13 +9,20 @@ use utoipa::ToSchema;
 #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}$")]
 pub struct SessionName(String);
 
+/// No session's name: at its place in the API is something else.
+const RESERVED: &str = "import";
+
 impl SessionName {
     /// Checks a name.
     pub fn new(name: &str) -> Result<Self, BadName> {
         let mut bytes = name.bytes();
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let ok = bytes.next().is_some_and(plain) && bytes.all(|b| plain(b) || b == b'-');
-        if ok && name.len() <= 63 { Ok(Self(name.to_owned())) } else { Err(BadName) }
+        if ok && name.len() <= 63 && name != RESERVED {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(BadName)
+        }
     }
 
     /// Makes a name out of any text, such as a prompt: its first words.
@@ -57,7 +64,9 @@ impl SessionName {
 
 /// Not a session name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("use 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen")]
+#[error(
+    "use 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen; `import` is taken"
+)]
 pub struct BadName;
 
 impl TryFrom<String> for SessionName {

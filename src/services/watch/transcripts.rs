@@ -4,29 +4,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::claude::tail::{self, Chunk, Limits, Position};
-use crate::claude::{paths, transcript};
-use crate::clock;
+use crate::claude::paths;
 use crate::domain::ids::{ConversationId, SessionId};
-use crate::domain::observation::Fact;
-use crate::domain::session::{Conversation, Source};
-use crate::services::observe::{ReadTo, Report};
-use crate::services::{App, ingest};
+use crate::domain::session::Conversation;
+use crate::services::App;
+use crate::services::reader::Reader;
 use crate::store::conversations;
 
 /// The transcripts that are followed.
 pub(super) struct Transcripts {
     app: Arc<App>,
-    followed: HashMap<PathBuf, Followed>,
-}
-
-struct Followed {
-    session: SessionId,
-    conversation: ConversationId,
-    /// Whose transcript it is, if not the conversation's own.
-    agent: Option<String>,
-    position: Position,
-    timing: transcript::Timing,
+    followed: HashMap<PathBuf, Reader>,
 }
 
 impl Transcripts {
@@ -36,38 +24,21 @@ impl Transcripts {
 
     /// Follows a conversation's transcript from where it was read last.
     pub(super) fn follow(&mut self, conversation: &Conversation, path: &Path) {
-        if self.followed.contains_key(path) {
-            return;
+        if !self.followed.contains_key(path) {
+            self.followed.insert(path.to_owned(), Reader::of(conversation));
         }
-        let at = (conversation.transcript_offset, conversation.transcript_file.as_deref());
-        let followed = Followed {
-            session: conversation.session_id,
-            conversation: conversation.id.clone(),
-            agent: None,
-            position: position(at.0, at.1.unwrap_or_default()),
-            timing: transcript::Timing::default(),
-        };
-        self.followed.insert(path.to_owned(), followed);
     }
 
     /// Follows the transcripts of a conversation's sub-agents that are there, and reads what is new.
     pub(super) async fn read_subagents(&mut self, conversation: &Conversation, path: &Path) {
-        let Ok(entries) = std::fs::read_dir(paths::subagents(path)) else { return };
-        let files: Vec<(String, PathBuf)> = entries
-            .flatten()
-            .filter_map(|e| Some((paths::agent_of(&e.path())?, e.path())))
-            .collect();
+        let files = paths::subagent_transcripts(path);
         if files.iter().any(|(_, file)| !self.followed.contains_key(file)) {
             let known = conversations::subagents(&self.app.db, &conversation.id).await;
             let mut known = known.unwrap_or_default();
             for (agent, file) in &files {
                 let (offset, inode) = known.remove(agent).unwrap_or_default();
-                self.followed.entry(file.clone()).or_insert_with(|| Followed {
-                    session: conversation.session_id,
-                    conversation: conversation.id.clone(),
-                    agent: Some(agent.clone()),
-                    position: position(offset, &inode),
-                    timing: transcript::Timing::default(),
+                self.followed.entry(file.clone()).or_insert_with(|| {
+                    Reader::of_agent(conversation, agent.clone(), offset, &inode)
                 });
             }
         }
@@ -95,67 +66,8 @@ impl Transcripts {
 
     /// Reads what is new in a transcript, if it is followed.
     pub(super) async fn read(&mut self, path: &Path) {
-        let Some(followed) = self.followed.get_mut(path) else { return };
-        loop {
-            let chunk = match tail::read(path, followed.position, Limits::default()) {
-                Ok(Some(chunk)) => chunk,
-                // Claude Code makes it at the first prompt.
-                Ok(None) => return,
-                Err(e) => {
-                    tracing::warn!(error = %e, path = %path.display(), "a transcript cannot be read");
-                    return;
-                }
-            };
-            if chunk.position == followed.position {
-                return;
-            }
-            let report = report(followed, &chunk);
-            if let Err(e) = ingest::observed(&self.app, report).await {
-                tracing::warn!(error = %e, "a part of a transcript was not recorded; it is read again");
-                return;
-            }
-            followed.position = chunk.position;
-            if !chunk.more {
-                return;
-            }
+        if let Some(reader) = self.followed.get_mut(path) {
+            reader.read(&self.app, path).await;
         }
     }
-}
-
-fn position(offset: u64, inode: &str) -> Position {
-    Position { offset, inode: inode.parse().unwrap_or(0), skipping: false }
-}
-
-/// What a part of a transcript says.
-fn report(followed: &mut Followed, chunk: &Chunk) -> Report {
-    let now = clock::now();
-    let mut report = Report::new(followed.session, Source::Transcript);
-    for (_, line) in chunk.lines() {
-        // A line that is no JSON is Claude Code's trouble, not ours: there is nothing to record.
-        let Ok(Some(mut item)) = transcript::parse_line(line, now) else { continue };
-        followed.timing.take(&mut item);
-        let facts = item.facts.into_iter().filter(|f| followed.agent.is_none() || is_of_a_call(f));
-        report.facts.extend(facts.map(|fact| (item.at, fact)));
-        report.records.extend(item.records);
-    }
-    // What a sub-agent is told is no prompt of the conversation's.
-    if followed.agent.is_none() {
-        report.prompts = ingest::prompt_digests(&report.records);
-    }
-    ingest::scrub_records(&mut report.records);
-    report.conversation = Some(followed.conversation.clone());
-    report.read_to = Some(ReadTo {
-        agent: followed.agent.clone(),
-        offset: chunk.position.offset,
-        file: chunk.position.inode.to_string(),
-    });
-    report
-}
-
-/// Whether a fact is about a single call. A sub-agent's turns say nothing about the session's.
-fn is_of_a_call(fact: &Fact) -> bool {
-    matches!(
-        fact,
-        Fact::ToolStarted { .. } | Fact::ToolFinished { .. } | Fact::DecisionHonoured { .. }
-    )
 }

@@ -84,6 +84,7 @@ pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
                 source: MessageSource::Hook,
                 utterance: said,
                 prompt: None,
+                past: false,
             },
             Write::Usage {
                 session: session.id,
