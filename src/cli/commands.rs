@@ -52,7 +52,8 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
             let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
             // One that ended by itself is news until somebody ends it.
             let shown = |s: &SessionView| {
-                all || s.claude_status != ClaudeStatus::Stopped || s.status == Status::Error
+                let moves = s.claude_status != ClaudeStatus::Stopped || s.elsewhere_pid.is_some();
+                all || moves || s.status == Status::Error
             };
             show::sessions(&sessions.into_iter().filter(shown).collect::<Vec<_>>(), json)?;
         }

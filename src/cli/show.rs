@@ -95,6 +95,7 @@ fn about(s: &SessionView) -> String {
     let d = &s.detail;
     let said = [
         (s.runtime == Runtime::External).then(|| "runs elsewhere".to_owned()),
+        s.elsewhere_pid.map(|pid| format!("process {pid} goes on with it elsewhere")),
         s.permission_prompt.clone(),
         d.error.clone(),
         d.waiting_for.clone().filter(|_| s.permission_prompt.is_none()),

@@ -128,28 +128,76 @@ impl Found {
     }
 }
 
+/// What is known of a Claude that was found.
+enum Known {
+    /// It is listed.
+    Listed,
+    /// Another process runs its conversation, in this session.
+    Runs(SessionId),
+    /// Nothing.
+    No,
+}
+
+/// Notes that somebody goes on with a session's conversation in a terminal of their own. Two
+/// processes write to one transcript then, and neither knows what the other was told.
+async fn flag(app: &App, session: SessionId, process: Process) -> Result<(), Error> {
+    let news = app
+        .engine
+        .run(move |live, _| {
+            Ok::<_, Error>(live.elsewhere.insert(session, process) != Some(process))
+        })
+        .await?;
+    if news {
+        tracing::warn!(%session, pid = process.pid, "process {} goes on with the conversation of session {session}, which is Chorus's", process.pid);
+    }
+    Ok(())
+}
+
+/// Forgets what [`flag`] has noted of processes that have ended.
+pub async fn unflag(app: &App) {
+    let ended = |live: &mut Live, _: &mut super::engine::Unit| {
+        live.elsewhere.retain(|_, process| process::alive(*process));
+        Ok::<_, Error>(())
+    };
+    // If the engine does not answer, the next sweep does it.
+    let _ = app.engine.run(ended).await;
+}
+
+/// Refuses to start a second process on a conversation that somebody goes on with.
+pub async fn refuse_second(app: &App, session: &Session) -> Result<(), Error> {
+    let id = session.id;
+    let other = app.engine.read(move |live| live.elsewhere.get(&id).copied()).await?;
+    match other.filter(|process| process::alive(*process)) {
+        Some(other) => Err(Error::conflict(format!(
+            "somebody goes on with the conversation of {} in a terminal of their own (process {}); end that one first, or fork the session",
+            session.name, other.pid
+        ))),
+        None => Ok(()),
+    }
+}
+
 async fn take_up(app: &Arc<App>, found: Found) -> Result<(), Error> {
     let (process, conversation) = (found.process, found.conversation.clone());
     let known = move |live: &Live| {
-        live.sessions().any(|s| {
-            s.state.process == Some(process)
-                || s.is_live() && s.state.conversation.as_ref() == Some(&conversation)
-        })
+        let of_conversation =
+            |s: &&Session| s.is_live() && s.state.conversation.as_ref() == Some(&conversation);
+        match live.sessions().find(|s| s.state.process == Some(process)) {
+            Some(_) => Known::Listed,
+            None => live.sessions().find(of_conversation).map_or(Known::No, |s| Known::Runs(s.id)),
+        }
     };
-    if app.engine.read(known).await? {
-        return Ok(());
+    match app.engine.read(known).await? {
+        Known::Listed => return Ok(()),
+        Known::Runs(session) => return flag(app, session, process).await,
+        Known::No => {}
     }
     // One that ran before goes on in its session.
     let before = match conversations::session_of(&app.db, &found.conversation).await? {
         Some(id) => Some(super::sessions::by_id(app, id).await?),
         None => None,
     };
-    if before.as_ref().is_some_and(|s| s.runtime != Runtime::External) {
-        tracing::warn!(
-            pid = process.pid,
-            "somebody has gone on with a conversation of Chorus's in a terminal of their own"
-        );
-        return Ok(());
+    if let Some(ours) = before.as_ref().filter(|s| s.runtime != Runtime::External) {
+        return flag(app, ours.id, process).await;
     }
     let project = match &before {
         Some(session) => session.project_id,

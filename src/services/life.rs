@@ -155,6 +155,9 @@ pub async fn restart(
     let id = session.id;
     elsewhere::leave_alone(&session)?;
     // Before anything is ended.
+    if !fresh {
+        elsewhere::refuse_second(app, &session).await?;
+    }
     launch::installed(app).await?;
     if let Some(process) = session.state.process {
         tell(app, &session, Fact::EndRequested).await?;
@@ -229,6 +232,9 @@ async fn begin(
     actor: Actor,
 ) -> Result<Session, Error> {
     let id = session.id;
+    if !fresh {
+        elsewhere::refuse_second(app, &session).await?;
+    }
     let claude = launch::installed(app).await?;
     let resumable = match &session.state.conversation {
         Some(conversation) if !fresh => {

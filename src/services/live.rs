@@ -9,7 +9,7 @@ use crate::domain::ids::{MessageId, PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::permission::{Decision, PermissionRequest};
 use crate::domain::project::Project;
 use crate::domain::rule::{Call, Place, Rule};
-use crate::domain::session::{Session, SessionName};
+use crate::domain::session::{Process, Session, SessionName};
 use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
 use crate::store::{Db, StoreError, messages, permissions, projects, rules, sessions};
@@ -51,6 +51,9 @@ pub struct Live {
     ended: VecDeque<SessionId>,
     /// Requests that are not settled.
     pub open: BTreeMap<PermissionId, Open>,
+    /// Processes of people's that go on with a conversation of a session of ours. Each is seen again
+    /// by whoever looks around, so they are not in the store.
+    pub elsewhere: HashMap<SessionId, Process>,
     rules: Vec<Rule>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
     heard: HashMap<SessionId, Timestamp>,
@@ -161,6 +164,7 @@ impl Live {
             self.sessions.remove(&id);
             self.queues.remove(&id);
             self.heard.remove(&id);
+            self.elsewhere.remove(&id);
         }
     }
 

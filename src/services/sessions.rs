@@ -57,6 +57,8 @@ pub struct Beside {
     pub pending_permissions: usize,
     /// Prompts that wait to be sent.
     pub queued_messages: usize,
+    /// A process of somebody's own that goes on with the same conversation.
+    pub elsewhere_pid: Option<u32>,
 }
 
 fn look_beside(live: &Live, id: SessionId) -> Beside {
@@ -68,6 +70,7 @@ fn look_beside(live: &Live, id: SessionId) -> Beside {
             .map(|o| o.request.summary.clone()),
         pending_permissions: pending().count(),
         queued_messages: live.queue(id).count(),
+        elsewhere_pid: live.elsewhere.get(&id).map(|p| p.pid),
     }
 }
 

@@ -315,6 +315,7 @@ impl Watching {
         if self.elsewhere.is_none() {
             self.elsewhere = elsewhere::config_dir(&self.app).await;
         }
+        elsewhere::unflag(&self.app).await;
         if let Some(config) = self.elsewhere.clone() {
             self.watch(&paths::sessions_dir(&config));
             let pids = &self.pids;

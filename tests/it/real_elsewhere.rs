@@ -8,12 +8,18 @@ use crate::harness::{World, processes, wait_longer};
 
 /// Starts a Claude as a person does: in a tmux of their own, without Chorus.
 async fn by_hand(world: &World, prompt: &str) {
+    by_hand_with(world, &[], prompt).await;
+}
+
+/// The same with further arguments.
+async fn by_hand_with(world: &World, args: &[&str], prompt: &str) {
     let claude = world.env()["CHORUS_CLAUDE"].clone();
     let mut command = world.command("tmux");
     command.args(["-S"]).arg(world.home().join("own.sock")).args(["-f", "/dev/null"]);
     command.args(["new-session", "-d", "-s", "own", "-x", "120", "-y", "40", "-c"]);
     command.arg(world.project()).args([claude.as_str(), "--permission-mode", "default"]);
-    command.args(["--settings", r#"{"permissions":{"disableAutoMode":"disable"}}"#, "--", prompt]);
+    command.args(["--settings", r#"{"permissions":{"disableAutoMode":"disable"}}"#]);
+    command.args(args).args(["--", prompt]);
     processes::run(command).await.ok();
 }
 
@@ -164,4 +170,41 @@ async fn with_hooks_in_the_users_settings_its_next_permission_is_decided_here() 
     assert_eq!(std::fs::read_to_string(&settings).expect("settings"), theirs);
     let status = world.cli(&["hooks", "status"]).await.ok().stdout;
     assert!(status.contains("no hooks of Chorus's"), "{status}");
+}
+
+#[tokio::test]
+async fn a_conversation_that_somebody_goes_on_with_is_flagged_and_not_run_twice() {
+    let world = World::start().await;
+    world.create("ours", &json!({ "initial_prompt": "remember the blue teapot" })).await;
+    let ours = world.wait_for_status("ours", "idle").await;
+    world.wait_for_words("ours", "Hello").await;
+    world.post("/api/sessions/ours/pause", &Value::Null).await.expect(200);
+    let conversation = ours["claude_session_id"].as_str().expect("a conversation").to_owned();
+    by_hand_with(&world, &["--resume", &conversation], "scenario:hello please").await;
+    let flagged = world
+        .wait_for("it is flagged", async || {
+            let session = world.session("ours").await;
+            session["elsewhere_pid"].as_u64().ok_or(session.to_string())
+        })
+        .await;
+    assert!(world.cli(&["ps"]).await.ok().stdout.contains("goes on with it elsewhere"));
+    assert_eq!(world.get("/api/sessions").await.rows().len(), 1, "it is no session of its own");
+    let refused = world.post("/api/sessions/ours/resume", &Value::Null).await.expect(409);
+    assert!(refused.text().contains(&format!("process {flagged}")), "{}", refused.text());
+    // A server that is new finds it again.
+    world.kill9();
+    world.start_again().await;
+    world
+        .wait_for("it is flagged again", async || {
+            world.session("ours").await["elsewhere_pid"].as_u64() == Some(flagged)
+        })
+        .await;
+
+    processes::signal(flagged as u32, rustix::process::Signal::TERM);
+    world
+        .wait_for("it can be resumed", async || {
+            world.post("/api/sessions/ours/resume", &Value::Null).await.status == 202
+        })
+        .await;
+    world.wait_for_status("ours", "idle").await;
 }

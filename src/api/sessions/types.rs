@@ -56,6 +56,10 @@ pub struct SessionView {
     pub pending_permissions: usize,
     /// Prompts that wait to be sent.
     pub queued_messages: usize,
+    /// A process of somebody's own, in a terminal of theirs, that goes on with the same conversation:
+    /// neither knows what the other is told. It can be resumed here when that one has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere_pid: Option<u32>,
     /// How Claude is launched.
     pub launch: Launch,
     /// Whatever its creator wants to keep with it.
@@ -90,6 +94,7 @@ impl SessionView {
             permission_prompt: beside.permission_prompt.clone(),
             pending_permissions: beside.pending_permissions,
             queued_messages: beside.queued_messages,
+            elsewhere_pid: beside.elsewhere_pid,
             launch: s.launch,
             metadata: s.metadata,
             created_at: s.created_at,
