@@ -1,12 +1,13 @@
 //! `chorus db`: looking after the database, without a server.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::args::Db;
+use super::exit::{Exit, OrExit as _};
 use super::show;
 use crate::config::{DataDir, Loaded};
 use crate::server;
@@ -14,13 +15,13 @@ use crate::services::database;
 use crate::store::Place;
 
 /// Carries out one of the commands.
-pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode> {
+pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<Exit> {
     match command {
         Db::Check => {
             let checked = database::check(loaded, true).await?;
             show::database(&checked, as_json)?;
             if !checked.check.problems.is_empty() {
-                return Ok(ExitCode::FAILURE);
+                return Ok(Exit::Failed);
             }
         }
         Db::Migrate => {
@@ -36,9 +37,9 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
             let from = place(&configured, from.as_deref(), "--from")?;
             let to = place(&configured, to.as_deref(), "--to")?;
             if from.to_string() == to.to_string() {
-                bail!(
+                return Err(Exit::Usage.error(format!(
                     "{from} cannot be copied into itself; name the other one with --from or --to"
-                );
+                )));
             }
             let _locks = locks(loaded, &configured, &[&from, &to])?;
             let copied = database::copy(loaded, &from, &to).await?;
@@ -66,12 +67,12 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
             show::done(&text, &json!({ "restored": file, "former": former }), as_json)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
 fn place(configured: &Place, url: Option<&str>, flag: &str) -> Result<Place> {
     match url {
-        Some(url) => Place::parse(url).context(flag.to_owned()),
+        Some(url) => Place::parse(url).context(flag.to_owned()).or_exit(Exit::Usage),
         None => Ok(configured.clone()),
     }
 }

@@ -36,7 +36,8 @@ pub fn safe(text: &str) -> String {
     text.replace('\t', "    ").chars().filter(|c| harmless(*c) && visible(*c)).collect()
 }
 
-fn line(text: &str, most: usize) -> String {
+/// A text in one line of at most so many characters.
+pub fn line(text: &str, most: usize) -> String {
     let text = safe(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= most {
         text
@@ -45,7 +46,8 @@ fn line(text: &str, most: usize) -> String {
     }
 }
 
-fn age(at: Timestamp) -> String {
+/// How long ago that was, in four characters.
+pub fn age(at: Timestamp) -> String {
     let s = crate::clock::now().ms_since(at).max(0) / 1000;
     match s {
         0..60 => format!("{s}s"),
@@ -340,7 +342,8 @@ pub fn story(said: &[Message], tools: &[CommandLog], as_json: bool) -> Result<()
     Ok(())
 }
 
-fn indented(text: &str, most: usize) -> String {
+/// The first lines of a text, indented but for the first.
+pub fn indented(text: &str, most: usize) -> String {
     let text = safe(text);
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let mut shown = lines[..lines.len().min(most)].join("\n    ");
@@ -356,7 +359,7 @@ pub fn event(event: &StreamEvent, as_json: bool) -> Result<()> {
         let data: serde_json::Value = serde_json::from_str(&event.data)?;
         say!("{}", serde_json::json!({ "id": event.id, "event": event.kind, "data": data }));
     } else {
-        say!("{:>6}  {:19}  {}", event.id, event.kind, line(&event.data, 400));
+        say!("{:>6}  {:19}  {}", event.id.unwrap_or_default(), event.kind, line(&event.data, 400));
     }
     Ok(())
 }
