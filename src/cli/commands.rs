@@ -18,7 +18,6 @@ use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
 use crate::domain::record::{CommandLog, Message};
-use crate::domain::session::{ClaudeStatus, Status};
 
 /// Rows of `ps` and `permissions`.
 pub(super) const MOST: usize = 1_000;
@@ -42,7 +41,7 @@ pub async fn run(
             let client = start::server(loaded, data).await?;
             return launch::create(&client, launch, None, attach, &wait, json).await;
         }
-        Command::Top => return top::run(data).await,
+        Command::Top => return top::run(data, json).await,
         Command::Open => open(&Client::find(data).await?, data, json)?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
@@ -53,10 +52,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
     match command {
         Command::Ps { all } => {
             let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
-            // One that ended by itself is news until somebody ends it.
-            let shown = |s: &SessionView| {
-                all || s.claude_status != ClaudeStatus::Stopped || s.status == Status::Error
-            };
+            let shown = |s: &SessionView| all || show::is_listed(s);
             show::sessions(&sessions.into_iter().filter(shown).collect::<Vec<_>>(), json)?;
         }
         Command::Show(s) => {
