@@ -41,6 +41,7 @@ impl Paging {
 #[into_params(parameter_in = Query)]
 pub struct Sorting {
     /// Which end of the list comes first; `oldest` unless given.
+    #[param(inline)]
     pub sort: Option<Order>,
 }
 

@@ -1,7 +1,5 @@
 //! `chorus audit`.
 
-
-
 use anyhow::Result;
 
 use super::args::{Audit, AuditWhat};

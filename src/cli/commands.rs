@@ -1,7 +1,6 @@
 //! The commands that speak to the server.
 
 use std::io::Read as _;
-
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -25,12 +24,7 @@ pub(super) const MOST: usize = 1_000;
 const CONFIRMATION: Duration = Duration::from_secs(30);
 
 /// Carries out a command.
-pub async fn run(
-    command: Command,
-    loaded: &Loaded,
-    data: &DataDir,
-    json: bool,
-) -> Result<Exit> {
+pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
     match command {
         Command::Run(Run { prompt, launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
@@ -120,17 +114,18 @@ async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<Exit> {
         raw: send.raw,
         source: None,
     };
-    // Before sending, so that no event can be missed.
-    let waiter = wait::before(client, &send.session, &send.wait).await?;
-    let mut events = client.events("", None).await?;
-    let mut sent: Message = client.post(&path(&send.session, "/send")?, &message).await?;
-    if let Some((waiter, session)) = waiter {
-        return waiter.finish(session, Some(Prompt::Sent(sent.id)), &send.wait, json).await;
-    }
+    let send_to = path(&send.session, "/send")?;
     if send.no_wait {
-        show::sent(&sent, json)?;
+        show::sent(&client.post(&send_to, &message).await?, json)?;
         return Ok(Exit::Ok);
     }
+    // Before sending, so that no event can be missed.
+    if let Some((waiter, session)) = wait::before(client, &send.session, &send.wait).await? {
+        let sent: Message = client.post(&send_to, &message).await?;
+        return waiter.finish(session, Some(Prompt::Sent(sent.id)), &send.wait, json).await;
+    }
+    let mut events = client.events("", None).await?;
+    let mut sent: Message = client.post(&send_to, &message).await?;
     let settled = async {
         while let Some(event) = events.next().await? {
             let data: Value = serde_json::from_str(&event.data)?;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-
 use anyhow::{Context as _, Result};
 use serde_json::json;
 

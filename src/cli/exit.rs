@@ -53,12 +53,18 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done",
-            Self::Failed => "failed, or a check has found something (doctor, db check, audit verify)",
+            Self::Failed => {
+                "failed, or a check has found something (doctor, db check, audit verify)"
+            }
             Self::Usage => "the command line or the configuration is wrong",
-            Self::Refused => "the server refused it: it does not go with the present state, or you may not",
+            Self::Refused => {
+                "the server refused it: it does not go with the present state, or you may not"
+            }
             Self::NoServer => "no server answers",
             Self::NotFound => "there is no such session, request or rule, or nothing waits",
-            Self::Waiting => "Claude waits for somebody: a permission, a question, a dialog at its start",
+            Self::Waiting => {
+                "Claude waits for somebody: a permission, a question, a dialog at its start"
+            }
             Self::TimedOut => "it was not over within the time allowed",
             Self::Undelivered => "the prompt did not arrive; its text is kept",
             Self::Ended => "Claude has ended, could not start, or its turn failed",

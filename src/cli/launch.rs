@@ -1,7 +1,6 @@
 //! `chorus run` and `chorus new`: starting a session, and telling whether it has started.
 
 use std::path::{Path, PathBuf};
-
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -34,16 +33,14 @@ pub async fn create(
     let first = prompt.as_ref().map(|_| Prompt::First);
     let new = order(client, launch, prompt).await?;
     // Before the start, so that no event can be missed.
-    let waiter = match wait.wait {
-        Some(_) => Some(Waiter::begin(client, None).await?),
-        None => None,
-    };
-    let mut events = client.events("", None).await?;
-    let session: SessionView = client.post("/api/sessions", &new).await?;
-    if let Some(waiter) = waiter {
+    if wait.wait.is_some() {
+        let waiter = Waiter::begin(client, None).await?;
+        let session: SessionView = client.post("/api/sessions", &new).await?;
         eprintln!("chorus: {} has started", session.name);
         return waiter.finish(session.id, first, wait, json).await;
     }
+    let mut events = client.events("", None).await?;
+    let session: SessionView = client.post("/api/sessions", &new).await?;
     if attach {
         attach_to(client, session.name.as_str(), json).await?;
         return Ok(Exit::Ok);
@@ -115,10 +112,9 @@ async fn order(client: &Client, launch: Launch, prompt: Option<String>) -> Resul
     let root = text(&project_root(&directory))?;
     let project: Project = client.post("/api/projects", &NewProject { root, name: None }).await?;
     let env = launch.env.iter().map(|pair| {
-        let (name, value) =
-            pair.split_once('=').ok_or_else(|| {
-                Exit::Usage.error(format!("--env wants NAME=VALUE, not {pair:?}"))
-            })?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Exit::Usage.error(format!("--env wants NAME=VALUE, not {pair:?}")))?;
         Ok((name.to_owned(), value.to_owned()))
     });
     Ok(NewSession {

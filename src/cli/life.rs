@@ -1,7 +1,5 @@
 //! What is done to a session: interrupt, pause, resume, restart, fork, end.
 
-
-
 use anyhow::{Result, bail};
 use hyper::Method;
 use serde_json::{Value, json};

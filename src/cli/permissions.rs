@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 

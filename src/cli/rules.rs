@@ -28,8 +28,7 @@ pub async fn run(client: &Client, what: Option<Rules>, as_json: bool) -> Result<
         }
         Some(Rules::Add(add)) => make(client, add, as_json).await,
         Some(Rules::Remove { rule }) => {
-            let id: RuleId =
-                rule.parse().context(NO_RULE).or_exit(Exit::NotFound)?;
+            let id: RuleId = rule.parse().context(NO_RULE).or_exit(Exit::NotFound)?;
             let path = format!("/api/permissions/rules/{id}");
             let _: Value = client.call(Method::DELETE, &path, None::<&Value>).await?;
             show::done(&format!("removed {id}"), &json!({ "removed": id }), as_json)

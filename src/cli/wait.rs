@@ -93,12 +93,13 @@ pub async fn before(
 /// `chorus wait`: for all of these sessions, or for one of them.
 pub async fn run(client: &Client, wanted: WaitFor, json: bool) -> Result<Exit> {
     let WaitFor { sessions, until, any, timeout } = wanted;
-    let one = async |session: &str| {
+    let mut waiters = Vec::new();
+    // One that is not there is told at once, and not when the others have ended.
+    for session in &sessions {
         let id = client.get::<SessionDetail>(&path(session, "")?).await?.session.id;
-        let waiter = Waiter::begin(client, Some(id)).await?;
-        waiter.wait(id, None, until, timeout).await
-    };
-    let all = sessions.iter().map(|session| Box::pin(one(session)));
+        waiters.push((id, Waiter::begin(client, Some(id)).await?));
+    }
+    let all = waiters.into_iter().map(|(id, w)| Box::pin(w.wait(id, None, until, timeout)));
     let ended = if any { vec![select_all(all).await.0] } else { join_all(all).await };
     let ended = ended.into_iter().collect::<Result<Vec<Waited>>>()?;
     tell::all(&ended, until, json)?;

@@ -226,17 +226,18 @@ const SHOWN: usize = 4_000;
 /// its text, an edit as its lines.
 pub fn in_full(tool: &str, input: &serde_json::Value) -> String {
     let word = |key: &str| input.get(key).and_then(|v| v.as_str());
-    let text = match (tool, subject(tool, input), word("plan"), word("old_string"), word("new_string")) {
-        ("ExitPlanMode", _, Some(plan), ..) => plan.trim().to_owned(),
-        ("Edit", Some(file), _, Some(old), Some(new)) => {
-            let marked = |mark: &str, text: &str| {
-                text.lines().map(|line| format!("\n{mark} {line}")).collect::<String>()
-            };
-            format!("{file}{}{}", marked("-", old), marked("+", new))
-        }
-        (_, Some(subject), ..) => return subject,
-        _ => serde_json::to_string_pretty(input).unwrap_or_default(),
-    };
+    let text =
+        match (tool, subject(tool, input), word("plan"), word("old_string"), word("new_string")) {
+            ("ExitPlanMode", _, Some(plan), ..) => plan.trim().to_owned(),
+            ("Edit", Some(file), _, Some(old), Some(new)) => {
+                let marked = |mark: &str, text: &str| {
+                    text.lines().map(|line| format!("\n{mark} {line}")).collect::<String>()
+                };
+                format!("{file}{}{}", marked("-", old), marked("+", new))
+            }
+            (_, Some(subject), ..) => return subject,
+            _ => serde_json::to_string_pretty(input).unwrap_or_default(),
+        };
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -21,10 +21,14 @@ macro_rules! list {
         concat!(
             "SELECT id, session_id, conversation_id, tool_use_id, tool, input, result, ",
             "result_bytes, result_sha256, status, duration_ms, agent_id, timestamp ",
-            "FROM command_logs WHERE session_id = $1 AND (timestamp, id) ", $after, " ($2, $3) ",
+            "FROM command_logs WHERE session_id = $1 AND (timestamp, id) ",
+            $after,
+            " ($2, $3) ",
             "AND (CAST($4 AS TEXT) IS NULL OR tool = $4) ",
             "AND (CAST($5 AS TEXT) IS NULL OR status = $5) ",
-            "ORDER BY ", $order, " LIMIT $6"
+            "ORDER BY ",
+            $order,
+            " LIMIT $6"
         )
     };
 }

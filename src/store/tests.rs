@@ -8,7 +8,10 @@ use sqlx::{Executor as _, SqlSafeStr as _};
 
 use super::messages::Outgoing;
 use super::schema::{Owner, TABLES};
-use super::{Cursor, Db, Order, Place, SettledPermission, Synchronous, Write, conversations, events, logs, messages, permissions, postgres, projects, rules, sessions, sqlite, statements, usage};
+use super::{
+    Cursor, Db, Order, Place, SettledPermission, Synchronous, Write, conversations, events, logs,
+    messages, permissions, postgres, projects, rules, sessions, sqlite, statements, usage,
+};
 use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
@@ -326,7 +329,8 @@ async fn a_source_fills_in_what_another_did_not_know(db: &Db) {
     let both = ["x", "x"].map(|id| call(&session, id, ToolStatus::Running, 40));
     assert_eq!(write(db, both.to_vec()).await.len(), 1);
     let filter = logs::Filter { tool: None, status: Some("completed".into()) };
-    let list = logs::list(db, session.id, &filter, Order::Oldest, None, 100).await.expect("a list").items;
+    let list =
+        logs::list(db, session.id, &filter, Order::Oldest, None, 100).await.expect("a list").items;
     assert_eq!(list.len(), 40);
     assert!(list.iter().all(|l| l.timestamp == Timestamp(20)));
 }

@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        for (text, seconds) in [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("15m", 900.0), ("2h", 7200.0)] {
+        for (text, seconds) in
+            [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("15m", 900.0), ("2h", 7200.0)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
         }
         for bad in ["", "m", "-1", "1d", "soon", "nan", "inf", "1e400", "1 m"] {

@@ -75,7 +75,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, now: Timestamp, palette: Palet
         choices(frame, body, choosing, palette);
     }
     said(frame, line, model, now, palette);
-    frame.render_widget(Line::styled(fit(hint(model), keys.width.into()), palette.dim()), keys);
+    frame.render_widget(Line::styled(hint(model), palette.dim()), keys);
     drawn
 }
 
@@ -110,9 +110,11 @@ fn header(frame: &mut Frame<'_>, area: Rect, model: &Model, now: Timestamp, pale
     let left = Line::from(spans);
     let free = usize::from(area.width).saturating_sub(left.width());
     frame.render_widget(left, area);
-    if model.server.chars().count() <= free {
-        let server = fit(&model.server, free);
-        frame.render_widget(Line::styled(server, palette.dim()).right_aligned(), area);
+    let server = Line::styled(fit(&model.server, free), palette.dim());
+    let width = u16::try_from(server.width()).unwrap_or(u16::MAX);
+    if width < area.width && model.server.chars().count() <= free {
+        // Its own place: a line's style is that of all the area it is drawn in.
+        frame.render_widget(server, Rect { x: area.right() - width, width, ..area });
     }
 }
 
@@ -196,15 +198,15 @@ fn selected() -> Style {
 /// The line above the keys: what is typed or to be confirmed, or what became of the last act.
 fn said(frame: &mut Frame<'_>, area: Rect, model: &Model, now: Timestamp, palette: Palette) {
     match &model.mode {
-        Mode::Filter => typed(frame, area, "only with: ", &model.filter),
-        Mode::Refuse(_, line) => typed(frame, area, "deny and say: ", line),
+        Mode::Filter => typed(frame, area, "only with:", &model.filter),
+        Mode::Refuse(_, line) => typed(frame, area, "deny and say:", line),
         Mode::Prompt(session, line) => {
             let name = model.name(*session);
             let verb = if model.is_queued(*session) { "queue for" } else { "send to" };
-            typed(frame, area, &format!("{verb} {name}: "), line);
+            typed(frame, area, &format!("{verb} {name}:"), line);
         }
         Mode::Choose(Choosing { own: Some(line), .. }) => {
-            typed(frame, area, "your own answer: ", line);
+            typed(frame, area, "your own answer:", line);
         }
         Mode::Confirm(what) => {
             let text = match what {
@@ -242,7 +244,7 @@ fn said(frame: &mut Frame<'_>, area: Rect, model: &Model, now: Timestamp, palett
 fn typed(frame: &mut Frame<'_>, area: Rect, label: &str, line: &line::Line) {
     let (before, after) = line.parts();
     let shown = |text: &str| text.replace('\n', "⏎");
-    let label = fit(label, usize::from(area.width) / 2);
+    let label = format!("{} ", fit(label, usize::from(area.width) / 2));
     let room = usize::from(area.width).saturating_sub(label.chars().count() + 2);
     let before = shown(before);
     let skip = before.chars().count().saturating_sub(room);
@@ -264,7 +266,9 @@ fn hint(model: &Model) -> &'static str {
         Mode::Browse if model.focus() == Pane::Inbox => {
             "a approve  d deny  D deny and say  v all of it  r answer  Tab sessions  ? help  q quit"
         }
-        Mode::Browse => "Enter attach  s send  i interrupt  l log  / filter  Tab inbox  ? help  q quit",
+        Mode::Browse => {
+            "Enter attach  s send  i interrupt  l log  / filter  Tab inbox  ? help  q quit"
+        }
         Mode::Filter => "Enter keeps it  Esc shows all",
         Mode::Confirm(_) => "any other key: no",
         Mode::Refuse(..) => "Enter denies  Esc leaves it undecided",

@@ -55,9 +55,10 @@ impl Line {
     /// Takes out the word before the cursor.
     pub fn delete_word(&mut self) {
         let before = &self.text[..self.at];
-        let kept = before.trim_end().rfind(char::is_whitespace).map_or(0, |at| {
-            at + before[at..].chars().next().map_or(0, char::len_utf8)
-        });
+        let kept = before
+            .trim_end()
+            .rfind(char::is_whitespace)
+            .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
         self.text.replace_range(kept..self.at, "");
         self.at = kept;
     }

@@ -42,7 +42,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Shows everything, until somebody quits.
 pub async fn run(data: &DataDir, json: bool) -> Result<Exit> {
     if json {
-        let text = "`chorus top` has nothing to print; `chorus ps --json` and `chorus events --json` do";
+        let text =
+            "`chorus top` has nothing to print; `chorus ps --json` and `chorus events --json` do";
         return Err(Exit::Usage.error(text));
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {

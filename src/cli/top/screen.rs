@@ -7,7 +7,7 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
@@ -26,7 +26,7 @@ impl Screen {
                 before(info);
             }
         }));
-        let screen = Self(Terminal::new(CrosstermBackend::new(stdout()))?);
+        let screen = Self(terminal()?);
         enter()?;
         Ok(screen)
     }
@@ -46,7 +46,9 @@ impl Screen {
     /// Takes it over again, whatever is on it.
     pub fn again(&mut self) -> Result<()> {
         enter()?;
-        self.0.clear()?;
+        // A terminal that remembers nothing of what was drawn draws everything.
+        self.0 = terminal()?;
+        execute!(stdout(), Clear(ClearType::All))?;
         Ok(())
     }
 }
@@ -55,6 +57,10 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+fn terminal() -> Result<Terminal<CrosstermBackend<Stdout>>> {
+    Ok(Terminal::new(CrosstermBackend::new(stdout()))?)
 }
 
 fn enter() -> Result<()> {

@@ -22,6 +22,9 @@ use crate::domain::time::Timestamp;
 /// A decision so soon after the list has changed is confirmed: the key may have been meant for what
 /// stood there before. Milliseconds.
 const MOVED: i64 = 500;
+/// The same key confirms only after a pause: one that is held down comes again by itself, and must not
+/// say yes to everything that follows. Milliseconds.
+const HELD: i64 = 250;
 /// Prompts whose fate is remembered, as it may be told before the answer that names them.
 const FATES: usize = 32;
 
@@ -216,6 +219,10 @@ pub struct Model {
     session: Option<SessionId>,
     /// When the inbox changed last, other than by the cursor.
     moved: Option<Timestamp>,
+    /// When a key was pressed last.
+    pressed: Timestamp,
+    /// A session's story is being read, and whether it has gone on since.
+    telling: Option<(SessionId, bool)>,
     /// Decisions that are on their way.
     deciding: HashSet<PermissionId>,
     sent: Vec<Sent>,
@@ -242,6 +249,8 @@ impl Model {
             request: None,
             session: None,
             moved: None,
+            pressed: Timestamp::default(),
+            telling: None,
             deciding: HashSet::new(),
             sent: Vec::new(),
             fates: VecDeque::new(),
@@ -253,7 +262,12 @@ impl Model {
     /// What waits for a person and passes the filter, who has waited longest first.
     pub fn inbox(&self) -> Vec<&PermissionRequest> {
         let passes = |r: &&PermissionRequest| {
-            self.passes(&[self.name(r.session_id), &r.tool, &r.summary, self.project_of(r.session_id)])
+            self.passes(&[
+                self.name(r.session_id),
+                &r.tool,
+                &r.summary,
+                self.project_of(r.session_id),
+            ])
         };
         self.requests.iter().filter(passes).collect()
     }

@@ -75,7 +75,8 @@ fn state(waited: &Waited) -> Result<()> {
 }
 
 fn remedy(request: &PermissionRequest) -> String {
-    let answer = if request.tool == crate::domain::permission::QUESTION { " --answer …" } else { "" };
+    let answer =
+        if request.tool == crate::domain::permission::QUESTION { " --answer …" } else { "" };
     format!("`chorus approve {0}{answer}`, or `chorus deny {0} -m '…'`", request.id)
 }
 

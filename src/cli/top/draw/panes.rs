@@ -46,14 +46,24 @@ pub fn lists(
     for (request, row, here) in visible(&inbox, at, inner) {
         let here = here && focus == Pane::Inbox;
         let (age, left) = (age(request.requested_at, now), model.is_deciding(request.id));
-        let mark = if left { "…" } else if here { "▸" } else { " " };
+        let mark = if left {
+            "…"
+        } else if here {
+            "▸"
+        } else {
+            " "
+        };
         let name = model.name(request.session_id);
         let text = whole(request);
         let cells = [
             (2, mark.to_owned(), Style::new()),
             (5, age, palette.dim()),
             (name_width(columns), name.to_owned(), Style::new()),
-            (12, request.tool.clone(), Style::new().add_modifier(Modifier::BOLD)),
+            (
+                if columns >= 78 { 17 } else { 13 },
+                request.tool.clone(),
+                Style::new().add_modifier(Modifier::BOLD),
+            ),
             (0, text, Style::new()),
         ];
         cells_of(frame, row, &cells, here);
@@ -61,7 +71,7 @@ pub fn lists(
     let shown = usize::from(middle.height);
     let mut lines: Vec<Line<'_>> = Vec::new();
     let more = asked.len().saturating_sub(shown);
-    for (text, style) in asked.into_iter().take(if more > 0 { shown - 1 } else { shown }) {
+    for (text, style) in asked.into_iter().take(shown.saturating_sub(more.min(1))) {
         lines.push(Line::styled(text, style));
     }
     if more > 0 {
@@ -145,7 +155,7 @@ fn session_cells(
         (10, format!("{}{doubt}", s.claude_status), palette.status(s.claude_status)),
         (5, age(s.evidence.at, now), palette.dim()),
     ];
-    if columns >= 100 {
+    if columns >= 120 {
         cells.push((22, format!("{}: {}", s.evidence.source, s.evidence.what), palette.dim()));
     }
     cells.push((0, format!("{about}{glue}{}", row.last), Style::new()));
@@ -156,7 +166,7 @@ fn session_cells(
 }
 
 fn name_width(columns: usize) -> usize {
-    if columns >= 100 { 26 } else { 16 }
+    if columns >= 110 { 26 } else { 16 }
 }
 
 /// The part of a list that there is room for, with the place of each row, and whether the cursor is
@@ -168,9 +178,13 @@ fn visible<T: Copy>(
 ) -> impl Iterator<Item = (T, Rect, bool)> {
     let height = usize::from(area.height);
     let from = at.map_or(0, |at| (at + 1).saturating_sub(height));
-    all.iter().copied().enumerate().skip(from).take(height).zip(area.rows()).map(
-        move |((n, item), place)| (item, place, Some(n) == at),
-    )
+    all.iter()
+        .copied()
+        .enumerate()
+        .skip(from)
+        .take(height)
+        .zip(area.rows())
+        .map(move |((n, item), place)| (item, place, Some(n) == at))
 }
 
 fn cells_of(frame: &mut Frame<'_>, area: Rect, cells: &[Cell], here: bool) {

@@ -82,13 +82,7 @@ impl Model {
                     self.last(Some(session), &text);
                 }
             }
-            News::Story(session, text) => {
-                if let Mode::Read(reading) = &mut self.mode
-                    && reading.what == Subject::Story(session)
-                {
-                    reading.text = Some(text);
-                }
-            }
+            News::Story(session, text) => return self.told(session, text),
             News::Decided(request) => {
                 let denied = request.verdict == Some(Verdict::Deny);
                 let done = if denied { "denied" } else { "approved" };
@@ -173,9 +167,31 @@ impl Model {
             && matches!(event.kind.as_str(), "message" | "tool_use")
             && matches!(&self.mode, Mode::Read(r) if r.what == Subject::Story(session))
         {
-            actions.push(Action::Story(session));
+            match &mut self.telling {
+                // Read once more when that has come: what has happened since may not be in it.
+                Some((of, again)) if *of == session => *again = true,
+                _ => {
+                    self.telling = Some((session, false));
+                    actions.push(Action::Story(session));
+                }
+            }
         }
         actions
+    }
+
+    /// A session's story is there.
+    fn told(&mut self, session: SessionId, text: String) -> Vec<Action> {
+        let again = self.telling.take_if(|(of, _)| *of == session).is_some_and(|(_, again)| again);
+        let Mode::Read(reading) = &mut self.mode else { return Vec::new() };
+        if reading.what != Subject::Story(session) {
+            return Vec::new();
+        }
+        reading.text = Some(text);
+        if !again {
+            return Vec::new();
+        }
+        self.telling = Some((session, false));
+        vec![Action::Story(session)]
     }
 
     /// A session's life or its Claude's activity moved.

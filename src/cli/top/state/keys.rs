@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::{Map, Value};
 
-use super::{Action, Choosing, Confirm, Mode, Model, MOVED, Pane, Reading, Subject};
+use super::{Action, Choosing, Confirm, HELD, MOVED, Mode, Model, Pane, Reading, Subject};
 use crate::api::permissions::Answer;
 use crate::cli::top::line::Line;
 use crate::domain::ids::{PermissionId, SessionId};
@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 impl Model {
     /// Takes in a key.
     pub fn press(&mut self, key: KeyEvent, now: Timestamp) -> Vec<Action> {
+        let pause = now.ms_since(std::mem::replace(&mut self.pressed, now));
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             match key.code {
                 KeyCode::Char('c') => return vec![Action::Quit],
@@ -27,7 +28,7 @@ impl Model {
         match std::mem::take(&mut self.mode) {
             Mode::Browse => self.browse(key, now),
             Mode::Filter => self.type_filter(key, now),
-            Mode::Confirm(what) => self.confirm(what, key),
+            Mode::Confirm(what) => self.confirm(what, key, pause),
             Mode::Refuse(id, line) => self.type_refusal(id, line, key),
             Mode::Prompt(session, line) => self.type_prompt(session, line, key),
             Mode::Choose(choosing) => self.choose(choosing, key),
@@ -102,10 +103,13 @@ impl Model {
             KeyCode::Char('l') => {
                 if let Some(session) = self.meant_session(now) {
                     self.mode = reading(Subject::Story(session), None);
+                    self.telling = Some((session, false));
                     return vec![Action::Story(session)];
                 }
             }
-            KeyCode::Enter => return self.meant_session(now).map(Action::Attach).into_iter().collect(),
+            KeyCode::Enter => {
+                return self.meant_session(now).map(Action::Attach).into_iter().collect();
+            }
             _ => {}
         }
         Vec::new()
@@ -204,7 +208,7 @@ impl Model {
         });
     }
 
-    fn confirm(&mut self, what: Confirm, key: KeyEvent) -> Vec<Action> {
+    fn confirm(&mut self, what: Confirm, key: KeyEvent, pause: i64) -> Vec<Action> {
         let again = match what {
             Confirm::Decide(_, Verdict::Allow) => 'a',
             Confirm::Decide(_, Verdict::Deny) => 'd',
@@ -212,7 +216,11 @@ impl Model {
         };
         match (key.code, what) {
             (KeyCode::Enter, _) => {}
-            (KeyCode::Char(c), _) if c == again => {}
+            (KeyCode::Char(c), _) if c == again && pause >= HELD => {}
+            (KeyCode::Char(c), _) if c == again => {
+                self.mode = Mode::Confirm(what);
+                return Vec::new();
+            }
             // Anything else is no.
             _ => return Vec::new(),
         }

@@ -106,7 +106,9 @@ fn a_decision_right_after_the_list_has_changed_is_confirmed() {
     let three = request(3, 1, "make test");
     top.event("permission_request", &json!(three));
     assert_eq!(top.keys("j"), []);
-    assert_eq!(top.keys("aa"), allow(&three));
+    assert_eq!(top.keys("aaaa"), [], "a key that is held down says yes once");
+    top.now += 300;
+    assert_eq!(top.keys("a"), allow(&three));
 }
 
 #[test]
@@ -166,7 +168,8 @@ fn questions_are_answered_one_after_another() {
     top.key(KeyCode::Enter);
     top.keys("tmine");
     let actions = top.key(KeyCode::Enter);
-    let answers = json!({"Which colour?": ["Blue"], "Which sizes?": ["S", "L"], "Which name?": "mine"});
+    let answers =
+        json!({"Which colour?": ["Blue"], "Which sizes?": ["S", "L"], "Which name?": "mine"});
     let [Action::Decide(id, answer)] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!((*id, answer.decision), (asked.id, Verdict::Allow));
     assert_eq!(answer.answers.clone().map(Value::Object), Some(answers));
@@ -220,8 +223,14 @@ fn sessions_are_followed_by_events_and_loaded_where_they_are_new() {
     // What is being read goes on growing.
     assert_eq!(top.keys("l"), [Action::Story(SessionId(uuid::Uuid::from_u128(1)))]);
     assert!(matches!(&top.model.mode, Mode::Read(r) if matches!(r.what, Subject::Story(_))));
-    let said = json!({"session_id": uuid::Uuid::from_u128(1), "content": "hi", "direction": "assistant"});
-    assert_eq!(top.event("message", &said).len(), 1);
+    let said =
+        json!({"session_id": uuid::Uuid::from_u128(1), "content": "hi", "direction": "assistant"});
+    let a = SessionId(uuid::Uuid::from_u128(1));
+    assert_eq!(top.event("message", &said), [], "it is being read already");
+    assert_eq!(top.hear(News::Story(a, "so far".into())), [Action::Story(a)]);
+    assert_eq!(top.hear(News::Story(a, "all".into())), []);
+    assert!(matches!(&top.model.mode, Mode::Read(r) if r.text.as_deref() == Some("all")));
+    assert_eq!(top.event("message", &said), [Action::Story(a)]);
     for garbage in ["message", "claude_status", "permission_request", "tool_use", "new_kind"] {
         assert_eq!(top.event(garbage, &json!({"session_id": 7, "content": []})), [], "{garbage}");
     }
@@ -233,7 +242,9 @@ fn an_interruption_is_confirmed_and_a_filter_narrows_both_lists() {
     let mut top = Top::with(&[one, two.clone()]);
     assert_eq!(top.keys("iq"), [], "anything else is no");
     let a = SessionId(uuid::Uuid::from_u128(1));
-    assert_eq!(top.keys("ii"), [Action::Interrupt(a)]);
+    assert_eq!(top.keys("i"), []);
+    top.now += 300;
+    assert_eq!(top.keys("i"), [Action::Interrupt(a)]);
     top.keys("/LS");
     top.key(KeyCode::Enter);
     assert_eq!(top.under_the_cursor(), Some(two.id));
