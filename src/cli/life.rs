@@ -21,6 +21,10 @@ const MOST: usize = 10_000;
 pub async fn run(command: Command, client: &Client, json: bool) -> Result<Exit> {
     match command {
         Command::Interrupt(Interrupt { session, wait }) => {
+            if wait.wait == Some(Until::Permission) {
+                let text = "--wait=permission does not go with an interruption: it ends the turn";
+                return Err(Exit::Usage.error(text));
+            }
             // Escape closes an open dialog: that one is not what is waited for.
             let wait = Wait { wait: wait.wait.map(|_| Until::Done), ..wait };
             return post(client, &session, "interrupt", "interrupted", &wait, json).await;

@@ -173,4 +173,12 @@ async fn a_real_claude_is_run_from_a_script() {
         world.cli(&["send", "s", "hello", "--wait", "--json", "--timeout=60"]).await.ok().json();
     assert_eq!((&sent["outcome"], &sent["session"]["name"]), (&json!("idle"), &json!("s")));
     assert_eq!(sent["message"]["direction"], "assistant");
+
+    // Escape ends the turn that asks.
+    let asked = world.cli(&["send", "s", "scenario:bash please", "--wait", "--timeout=60"]).await;
+    assert_eq!(asked.code, Some(6), "{asked:?}");
+    world.wait_for_screen("s", "Do you want to proceed?").await;
+    let ended = world.cli(&["interrupt", "s", "--wait", "--timeout=60"]).await.ok();
+    assert_eq!(ended.stdout, "s is idle\n");
+    assert_eq!(world.cli(&["interrupt", "s", "--wait=permission"]).await.code, Some(2));
 }
