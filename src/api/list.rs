@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::problem::Problem;
-use crate::store::{Cursor, Page};
+use crate::store::{Cursor, Order, Page};
 
 /// Rows on a page, unless asked otherwise.
 const DEFAULT: u32 = 50;
@@ -33,6 +33,22 @@ impl Paging {
         }
         let cursor = self.cursor.as_deref().map(str::parse::<Cursor>).transpose();
         Ok((limit, cursor.map_err(|e| Problem::field("cursor", e.to_string()))?))
+    }
+}
+
+/// In which order.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Sorting {
+    /// Which end of the list comes first; `oldest` unless given.
+    #[param(inline)]
+    pub sort: Option<Order>,
+}
+
+impl Sorting {
+    /// What was asked for.
+    pub fn order(&self) -> Order {
+        self.sort.unwrap_or_default()
     }
 }
 

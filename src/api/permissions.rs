@@ -31,7 +31,7 @@ pub struct Filter {
 }
 
 /// A person's answer.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Yes or no.

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::list::{self, Paging};
+use super::list::{self, Paging, Sorting};
 use super::permissions::{actor, decider};
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
@@ -266,18 +266,20 @@ pub async fn conversations(
 }
 
 /// Lists what was said, in order.
-#[utoipa::path(get, path = "/api/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Paging),
+#[utoipa::path(get, path = "/api/sessions/{id}/messages", tag = "sessions", params(("id" = String, Path), Sorting, Paging),
     responses((status = 200, body = [Message]), (status = 404, body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
 pub async fn messages(
     State(app): State<Arc<App>>,
     uri: Uri,
     Path(name): Path<String>,
+    Query(sorting): Query<Sorting>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
     let session = sessions::find(&app, &name).await?;
-    let page = messages::list(&app.db, session.id, cursor.as_ref(), limit).await;
+    let order = sorting.order();
+    let page = messages::list(&app.db, session.id, order, cursor.as_ref(), limit).await;
     Ok(list::answer(&uri, page.map_err(crate::services::error::Error::from)?, |m| m))
 }
 
@@ -297,7 +299,7 @@ pub async fn add_message(
 }
 
 /// Lists the tool calls, in order.
-#[utoipa::path(get, path = "/api/sessions/{id}/logs", tag = "sessions", params(("id" = String, Path), LogFilter, Paging),
+#[utoipa::path(get, path = "/api/sessions/{id}/logs", tag = "sessions", params(("id" = String, Path), LogFilter, Sorting, Paging),
     responses((status = 200, body = [CommandLog]), (status = 404, body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
 pub async fn logs(
@@ -305,12 +307,14 @@ pub async fn logs(
     uri: Uri,
     Path(name): Path<String>,
     Query(filter): Query<LogFilter>,
+    Query(sorting): Query<Sorting>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
     let session = sessions::find(&app, &name).await?;
     let filter = logs::Filter { tool: filter.tool, status: filter.status.map(|s| s.to_string()) };
-    let page = logs::list(&app.db, session.id, &filter, cursor.as_ref(), limit).await;
+    let order = sorting.order();
+    let page = logs::list(&app.db, session.id, &filter, order, cursor.as_ref(), limit).await;
     Ok(list::answer(&uri, page.map_err(crate::services::error::Error::from)?, |l| l))
 }
 

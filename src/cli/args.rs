@@ -1,24 +1,32 @@
 //! What can be said on the command line.
 
+mod decide;
+mod wait;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+pub use decide::{AddRule, Approve, Deny, Many, Rules};
+pub use wait::{Until, Wait, WaitFor};
 
-use crate::domain::rule::RuleAction;
+use super::exit::Exit;
+
 use crate::domain::session::{PermissionMode, SessionName};
 
 /// Runs, watches and steers many Claude Code sessions.
 #[derive(Debug, Parser)]
 #[command(name = "chorus", version, about, max_term_width = 100)]
+#[command(after_help = format!("Exit codes, of every command:\n{}", Exit::table()))]
 pub struct Args {
-    /// Print JSON instead of text.
-    #[arg(long, global = true)]
+    /// Print JSON instead of text
+    #[arg(long, global = true, help_heading = "For every command")]
     pub json: bool,
     /// The configuration file [default: ./chorus.toml, then ~/.config/chorus/chorus.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
     pub config: Option<PathBuf>,
     /// Where database, socket and spool are [default: ~/.local/share/chorus]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "For every command")]
     pub data_dir: Option<String>,
     /// What to do.
     #[command(subcommand)]
@@ -51,24 +59,28 @@ impl Args {
 pub enum Command {
     /// Start Claude on a prompt; starts the server if none runs.
     Run(Run),
-    /// Start Claude without a prompt.
+    /// Start Claude without a prompt; starts the server if none runs.
     New(New),
-    /// List the sessions.
+    /// Watch and steer all sessions live in this terminal.
+    Top,
+    /// List the sessions: what Claude does, for how long, and who says so.
     #[command(visible_alias = "ls")]
     Ps {
         /// Ended ones too.
         #[arg(long, short)]
         all: bool,
     },
-    /// Show a session.
+    /// Show a session: its state, its folder, its tokens, the end of its terminal.
     Show(Session),
-    /// Send a prompt to a session.
+    /// Send a prompt to a session; says whether it has arrived.
     Send(Send),
-    /// Approve a permission request, or answer a question.
+    /// Wait until Claude has finished or needs somebody, and print its last message.
+    Wait(WaitFor),
+    /// Approve a permission request or a plan, or answer a question.
     Approve(Approve),
-    /// Deny a permission request. Claude goes on with the message.
+    /// Deny a permission request. Claude goes on with your message.
     Deny(Deny),
-    /// List the permission requests that wait.
+    /// List the permission requests that wait for you.
     Permissions {
         /// Settled ones too.
         #[arg(long, short)]
@@ -82,26 +94,28 @@ pub enum Command {
     },
     /// Show who did what: decisions, rules, sessions, projects.
     Audit(Audit),
-    /// Interrupt a session's turn (one Escape).
-    Interrupt(Session),
+    /// Interrupt a session's turn (one Escape). A queued prompt is sent then.
+    Interrupt(Interrupt),
     /// Set a session aside: Claude ends; name, conversation and queue stay.
     Pause(Session),
     /// Go on with a session that was paused, has crashed, or is gone with a reboot.
     Resume {
-        /// The session.
+        /// The session's name or id.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         session: Option<String>,
         /// Every session that ended unasked and that nobody has ended since.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "wait")]
         all: bool,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Make another session whose conversation begins as a copy.
     Fork {
-        /// The session.
+        /// The session to copy: its name or id.
         session: String,
-        /// Its first prompt.
+        /// What the new one is to do first.
         prompt: Option<String>,
-        /// The new session's name.
+        /// The new session's name [default: the old one's with -fork].
         #[arg(long, value_parser = session_name)]
         name: Option<SessionName>,
     },
@@ -109,15 +123,17 @@ pub enum Command {
     Adopt(Session),
     /// List past conversations that Claude Code has kept; import them.
     Import(Import),
-    /// List a session's conversations.
+    /// List a session's conversations: `/clear` and a fresh start begin another.
     Conversations(Session),
-    /// Start a session's Claude again, with its conversation.
+    /// End a session's Claude and start it again, with its conversation.
     Restart {
-        /// The session.
+        /// The session's name or id.
         session: String,
         /// Begin a new conversation.
         #[arg(long)]
         fresh: bool,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// End a session: Claude, what it started, and its terminal. The record stays.
     Kill(Session),
@@ -125,7 +141,7 @@ pub enum Command {
     Attach(Session),
     /// Show what was said and done in a session.
     Logs {
-        /// The session.
+        /// The session's name or id.
         session: String,
         /// Only tool calls.
         #[arg(long)]
@@ -134,7 +150,7 @@ pub enum Command {
         #[arg(long, short = 'n', default_value_t = 1_000, value_name = "N")]
         last: usize,
     },
-    /// Show events as they happen.
+    /// Show events as they happen, one a line, until interrupted.
     Events {
         /// Only of this session.
         session: Option<String>,
@@ -159,6 +175,11 @@ pub enum Command {
     },
     /// Check what Chorus needs, and say what to do about what is missing.
     Doctor,
+    /// Print a shell's completions, to be put where it looks for them.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 /// What to do with the database.
@@ -212,113 +233,13 @@ pub struct Prune {
     pub dry_run: bool,
 }
 
-/// Approves.
-#[derive(Debug, clap::Args)]
-pub struct Approve {
-    /// The request's id, or the session whose oldest request is meant.
-    #[arg(value_name = "REQUEST|SESSION")]
-    pub which: Option<String>,
-    /// Do not ask again for the same in this session.
-    #[arg(long)]
-    pub for_session: bool,
-    /// Run it with this input instead: the whole of it, as JSON.
-    #[arg(long, value_name = "JSON")]
-    pub input: Option<String>,
-    /// Answer a question: QUESTION=ANSWER, or just ANSWER if there is only one. May be repeated.
-    #[arg(long = "answer", value_name = "[QUESTION=]ANSWER")]
-    pub answers: Vec<String>,
-    /// Do not ask again for the same in this project: makes a rule, which is shown first.
-    #[arg(long, conflicts_with_all = ["all", "for_session"])]
-    pub always: bool,
-    /// Make the rule without asking.
-    #[arg(long, requires = "always")]
-    pub yes: bool,
-    #[command(flatten)]
-    pub many: Many,
-}
-
-/// Denies.
-#[derive(Debug, clap::Args)]
-pub struct Deny {
-    /// The request's id, or the session whose oldest request is meant.
-    #[arg(value_name = "REQUEST|SESSION")]
-    pub which: Option<String>,
-    /// What to tell Claude instead.
-    #[arg(long, short)]
-    pub message: Option<String>,
-    /// End the turn.
-    #[arg(long)]
-    pub interrupt: bool,
-    #[command(flatten)]
-    pub many: Many,
-}
-
-/// Several requests at once.
-#[derive(Debug, clap::Args)]
-pub struct Many {
-    /// All that wait at this moment.
-    #[arg(long, conflicts_with = "which")]
-    pub all: bool,
-    /// With --all: only of this session.
-    #[arg(long, requires = "all")]
-    pub session: Option<String>,
-    /// With --all: only for this tool.
-    #[arg(long, requires = "all")]
-    pub tool: Option<String>,
-}
-
-/// What to do with rules.
-#[derive(Debug, Subcommand)]
-pub enum Rules {
-    /// Make a rule. It decides what waits at this moment, too.
-    Add(AddRule),
-    /// Remove a rule. What it has decided stays decided.
-    Remove {
-        /// The rule's id.
-        rule: String,
-    },
-}
-
-/// Makes a rule.
-#[derive(Debug, clap::Args)]
-pub struct AddRule {
-    /// What it does: allow, ask or deny. Denying goes before asking, and that before allowing.
-    #[arg(value_parser = rule_action)]
-    pub action: RuleAction,
-    /// The tool, such as Bash or mcp__demo__*
-    #[arg(long)]
-    pub tool: String,
-    /// The command, in which * stands for anything but what could begin another command.
-    #[arg(long)]
-    pub command: Option<String>,
-    /// The file, relative to the project's folder or absolute, with * and **
-    #[arg(long)]
-    pub path: Option<String>,
-    /// Only in this project (name, id or folder).
-    #[arg(long)]
-    pub project: Option<String>,
-    /// Only in this session.
-    #[arg(long)]
-    pub session: Option<String>,
-    /// Why it is there; Claude is told it with a denial.
-    #[arg(long)]
-    pub note: Option<String>,
-    /// Only show what it would have done with the last requests.
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-fn rule_action(text: &str) -> Result<RuleAction, String> {
-    RuleAction::parse(text).ok_or_else(|| "expected allow, ask or deny".into())
-}
-
 /// Shows the audit log.
 #[derive(Debug, clap::Args)]
 pub struct Audit {
     /// What to do; the last entries are shown unless told.
     #[command(subcommand)]
     pub what: Option<AuditWhat>,
-    /// Only what concerns this session.
+    /// Only what concerns this session (name or id).
     #[arg(long)]
     pub session: Option<String>,
     /// Only this action, such as permission.decided
@@ -359,8 +280,17 @@ pub struct Import {
 /// A session.
 #[derive(Debug, clap::Args)]
 pub struct Session {
-    /// Its name or id.
+    /// The session's name or id.
     pub session: String,
+}
+
+/// Interrupts.
+#[derive(Debug, clap::Args)]
+pub struct Interrupt {
+    /// The session's name or id.
+    pub session: String,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// What to do with the hooks in the user's settings.
@@ -377,10 +307,10 @@ pub enum Hooks {
 /// How to start Claude.
 #[derive(Debug, Default, clap::Args)]
 pub struct Launch {
-    /// The session's name.
+    /// The session's name, in small letters, digits and `-` [default: made of the prompt].
     #[arg(long, value_parser = session_name)]
     pub name: Option<SessionName>,
-    /// The model.
+    /// The model, as Claude Code takes it: opus, sonnet, a full name [default: Claude Code's].
     #[arg(long)]
     pub model: Option<String>,
     /// Claude Code's permission mode [default: default]
@@ -423,9 +353,11 @@ pub struct Run {
     pub prompt: String,
     #[command(flatten)]
     pub launch: Launch,
-    /// Attach this terminal.
-    #[arg(long, short)]
+    /// Show the session's terminal in this one at once.
+    #[arg(long, short, conflicts_with = "wait")]
     pub attach: bool,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// Starts Claude without a prompt.
@@ -433,15 +365,17 @@ pub struct Run {
 pub struct New {
     #[command(flatten)]
     pub launch: Launch,
-    /// Attach this terminal.
-    #[arg(long, short)]
+    /// Show the session's terminal in this one at once.
+    #[arg(long, short, conflicts_with = "wait")]
     pub attach: bool,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// Sends a prompt.
 #[derive(Debug, clap::Args)]
 pub struct Send {
-    /// The session.
+    /// The session's name or id.
     pub session: String,
     /// The prompt. `-` reads it from standard input.
     #[arg(allow_hyphen_values = true)]
@@ -456,8 +390,10 @@ pub struct Send {
     #[arg(long)]
     pub raw: bool,
     /// Do not wait until it has arrived.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     pub no_wait: bool,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// Runs the server.

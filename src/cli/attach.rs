@@ -7,9 +7,16 @@ use anyhow::{Result, bail};
 
 use crate::api::sessions::Attach;
 
-/// Becomes tmux. Inside the session's own tmux server it switches there; inside another one the
-/// session is shown nested.
+/// Becomes tmux.
 pub fn become_tmux(attach: &Attach) -> Result<std::convert::Infallible> {
+    let mut tmux = command(attach)?;
+    let error = tmux.exec();
+    bail!("{} cannot be started: {error}", tmux.get_program().display())
+}
+
+/// The tmux that shows the session. Inside the session's own tmux server it switches there; inside
+/// another one the session is shown nested.
+pub fn command(attach: &Attach) -> Result<Command> {
     let around = std::env::var("TMUX").ok().filter(|t| !t.is_empty());
     // "socket,pid,session": a socket's path may hold commas itself.
     let socket = around.as_deref().and_then(|t| t.rsplitn(3, ',').last());
@@ -25,6 +32,5 @@ pub fn become_tmux(attach: &Attach) -> Result<std::convert::Infallible> {
     if socket.is_some_and(|s| s != attach.socket) {
         command.env_remove("TMUX");
     }
-    let error = command.exec();
-    bail!("{program} cannot be started: {error}")
+    Ok(command)
 }

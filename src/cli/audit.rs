@@ -1,17 +1,16 @@
 //! `chorus audit`.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 
 use super::args::{Audit, AuditWhat};
 use super::client::Client;
 use super::commands::path;
-use super::{FAILED, show};
+use super::exit::Exit;
+use super::show;
 use crate::api::audit::{AuditEntry, Verification};
 
 /// Shows the audit log, or checks that it is whole.
-pub async fn run(client: &Client, audit: Audit, json: bool) -> Result<ExitCode> {
+pub async fn run(client: &Client, audit: Audit, json: bool) -> Result<Exit> {
     if let Some(AuditWhat::Verify) = audit.what {
         return verify(client, json).await;
     }
@@ -22,17 +21,19 @@ pub async fn run(client: &Client, audit: Audit, json: bool) -> Result<ExitCode> 
     }
     if let Some(action) = &audit.action {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        anyhow::ensure!(action.chars().all(plain), "{action:?} is no action");
+        if !action.chars().all(plain) {
+            return Err(Exit::Usage.error(format!("{action:?} is no action")));
+        }
         query.push(format!("action={action}"));
     }
     let path = format!("/api/audit?{}", query.join("&"));
     let mut entries: Vec<AuditEntry> = client.list(path.trim_end_matches('?'), audit.last).await?;
     entries.reverse();
     show::audit(&entries, json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
-async fn verify(client: &Client, json: bool) -> Result<ExitCode> {
+async fn verify(client: &Client, json: bool) -> Result<Exit> {
     let found: Verification = client.get("/api/audit/verify").await?;
     let text = match &found.bad {
         None => format!("whole: {} entries, the last {}", found.whole, found.last_hash),
@@ -47,5 +48,5 @@ async fn verify(client: &Client, json: bool) -> Result<ExitCode> {
         }
     };
     show::done(&text, &found, json)?;
-    Ok(if found.ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if found.ok { Exit::Ok } else { Exit::Failed })
 }

@@ -1,9 +1,10 @@
 //! The CLI's side of the API: HTTP over the server's Unix socket, or over TCP if told a URL.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::exit::Exit;
 use crate::api::problem::Problem;
 use crate::config::DataDir;
 use crate::server::Running;
@@ -31,8 +33,19 @@ pub struct Refused(pub Problem);
 
 /// There is no server to call.
 #[derive(Debug, thiserror::Error)]
-#[error("no server runs on {}; start one with `chorus serve`", .0.display())]
-pub struct NoServer(pub PathBuf);
+#[error("{0}")]
+pub struct NoServer(String);
+
+impl NoServer {
+    fn on(data: &DataDir) -> Self {
+        Self(format!("no server runs on {}; start one with `chorus serve`", data.0.display()))
+    }
+
+    /// It was there, and no longer answers.
+    pub fn gone(why: impl Display) -> Self {
+        Self(format!("the server went away ({why}); `chorus serve` starts it again"))
+    }
+}
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -49,10 +62,10 @@ impl Client {
         if let Ok(url) = std::env::var("CHORUS_URL") {
             let rest = url
                 .strip_prefix("http://")
-                .ok_or_else(|| anyhow!("CHORUS_URL must begin with http://"))?;
+                .ok_or_else(|| Exit::Usage.error("CHORUS_URL must begin with http://"))?;
             return Ok(Self::Tcp(rest.trim_end_matches('/').to_owned()));
         }
-        let no_server = || NoServer(data.0.clone());
+        let no_server = || NoServer::on(data);
         let running = Running::find(data).ok_or_else(no_server)?;
         let client = Self::Unix(running.socket);
         // A file may be left of a server that was killed.
@@ -63,19 +76,19 @@ impl Client {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         macro_rules! begin {
             ($stream:expr) => {{
-                let (sender, connection) = handshake(TokioIo::new($stream)).await?;
+                let (sender, connection) =
+                    handshake(TokioIo::new($stream)).await.map_err(NoServer::gone)?;
                 tokio::spawn(connection);
                 Ok(sender)
             }};
         }
         match self {
-            Self::Unix(path) => begin!(UnixStream::connect(path).await?),
+            Self::Unix(path) => {
+                begin!(UnixStream::connect(path).await.map_err(NoServer::gone)?)
+            }
             Self::Tcp(host) => {
-                begin!(
-                    TcpStream::connect(host)
-                        .await
-                        .with_context(|| format!("no server at http://{host}"))?
-                )
+                let none = |e| NoServer(format!("no server at http://{host}: {e}"));
+                begin!(TcpStream::connect(host).await.map_err(none)?)
             }
         }
     }
@@ -105,8 +118,10 @@ impl Client {
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
         let mut sender = self.connect().await?;
         let answer = timeout(LIMIT, sender.send_request(request)).await;
-        let response = answer
-            .map_err(|_| anyhow!("the server did not answer within {} s", LIMIT.as_secs()))??;
+        let late = |_| {
+            Exit::TimedOut.error(format!("the server did not answer within {} s", LIMIT.as_secs()))
+        };
+        let response = answer.map_err(late)?.map_err(NoServer::gone)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -159,7 +174,7 @@ impl Client {
             after.map(|id| ("last-event-id", id.to_string())).into_iter().collect();
         let response =
             self.request(Method::GET, &format!("/api/events{query}"), None, &headers).await?;
-        Ok(Events { body: response.into_body(), text: Vec::new() })
+        Ok(Events { body: response.into_body(), text: Vec::new(), last: None })
     }
 }
 
@@ -187,7 +202,7 @@ async fn problem(response: Response<Incoming>) -> Result<Refused> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamEvent {
     /// Its id.
-    pub id: i64,
+    pub id: Option<i64>,
     /// What it is about.
     pub kind: String,
     /// Its data, as JSON.
@@ -198,17 +213,42 @@ pub struct StreamEvent {
 pub struct Events {
     body: Incoming,
     text: Vec<u8>,
+    last: Option<i64>,
 }
 
 impl Events {
     /// The next event. `None` at the end of the stream.
     pub async fn next(&mut self) -> Result<Option<StreamEvent>> {
+        while let Some(event) = self.block().await? {
+            if !event.kind.is_empty() {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the stream stands, which the server says first.
+    pub async fn greeting(&mut self) -> Result<i64> {
+        while self.last.is_none() {
+            let Some(block) = self.block().await? else { bail!("the stream ended at once") };
+            anyhow::ensure!(block.kind.is_empty(), "the stream began without saying where");
+        }
+        Ok(self.last.unwrap_or_default())
+    }
+
+    /// The last id that the stream has told.
+    pub fn last_id(&self) -> Option<i64> {
+        self.last
+    }
+
+    /// The next block of lines; one without an event has no kind.
+    async fn block(&mut self) -> Result<Option<StreamEvent>> {
         loop {
-            while let Some(end) = self.text.windows(2).position(|w| w == b"\n\n") {
+            if let Some(end) = self.text.windows(2).position(|w| w == b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
-                if let Some(event) = parse(&String::from_utf8_lossy(&block)) {
-                    return Ok(Some(event));
-                }
+                let event = parse(&String::from_utf8_lossy(&block));
+                self.last = event.id.or(self.last);
+                return Ok(Some(event));
             }
             match self.body.frame().await {
                 None => return Ok(None),
@@ -224,15 +264,15 @@ impl Events {
     }
 }
 
-fn parse(block: &str) -> Option<StreamEvent> {
+fn parse(block: &str) -> StreamEvent {
     let mut event = StreamEvent::default();
     for line in block.lines() {
         match line.split_once(": ") {
-            Some(("id", id)) => event.id = id.parse().ok()?,
+            Some(("id", id)) => event.id = id.parse().ok(),
             Some(("event", kind)) => event.kind = kind.to_owned(),
             Some(("data", data)) => event.data = data.to_owned(),
             _ => {}
         }
     }
-    (!event.kind.is_empty()).then_some(event)
+    event
 }

@@ -1,7 +1,6 @@
 //! The commands that speak to the server.
 
 use std::io::Read as _;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -10,13 +9,14 @@ use tokio::time::timeout;
 
 use super::args::{Command, New, Run, Send};
 use super::client::Client;
-use super::{attach, audit, import, launch, life, permissions, rules, show, start};
+use super::exit::Exit;
+use super::follow::Follow;
+use super::wait::{self, Prompt};
+use super::{attach, audit, import, launch, life, permissions, rules, show, start, top};
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
-use crate::domain::project::Project;
 use crate::domain::record::{CommandLog, Message};
-use crate::domain::session::{ClaudeStatus, Status};
 
 /// Rows of `ps` and `permissions`.
 pub(super) const MOST: usize = 1_000;
@@ -24,37 +24,29 @@ pub(super) const MOST: usize = 1_000;
 const CONFIRMATION: Duration = Duration::from_secs(30);
 
 /// Carries out a command.
-pub async fn run(
-    command: Command,
-    loaded: &Loaded,
-    data: &DataDir,
-    json: bool,
-) -> Result<ExitCode> {
+pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
     match command {
-        Command::Run(Run { prompt, launch, attach }) => {
+        Command::Run(Run { prompt, launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
             let prompt = text_or_stdin(prompt)?;
-            return launch::create(&client, launch, Some(prompt), attach, json).await;
+            return launch::create(&client, launch, Some(prompt), attach, &wait, json).await;
         }
-        Command::New(New { launch, attach }) => {
+        Command::New(New { launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
-            return launch::create(&client, launch, None, attach, json).await;
+            return launch::create(&client, launch, None, attach, &wait, json).await;
         }
+        Command::Top => return top::run(data, json).await,
         Command::Open => open(&Client::find(data).await?, data, json)?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
-async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode> {
+async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
     match command {
         Command::Ps { all } => {
             let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
-            // One that ended by itself is news until somebody ends it.
-            let shown = |s: &SessionView| {
-                let moves = s.claude_status != ClaudeStatus::Stopped || s.elsewhere_pid.is_some();
-                all || moves || s.status == Status::Error
-            };
+            let shown = |s: &SessionView| all || show::is_listed(s);
             show::sessions(&sessions.into_iter().filter(shown).collect::<Vec<_>>(), json)?;
         }
         Command::Show(s) => {
@@ -62,6 +54,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
             show::session(&detail, json)?;
         }
         Command::Send(send) => return send_prompt(client, send, json).await,
+        Command::Wait(wanted) => return wait::run(client, wanted, json).await,
         Command::Approve(approve) => return permissions::approve(client, approve, json).await,
         Command::Deny(deny) => return permissions::deny(client, deny, json).await,
         Command::Permissions { all } => permissions::list(client, all, json).await?,
@@ -86,18 +79,21 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         | Command::Config
         | Command::Db(_)
         | Command::Hooks { .. }
+        | Command::Top
+        | Command::Completions { .. }
         | Command::Doctor => {
             bail!("this command is carried out elsewhere")
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
 /// A session's path in the API. Its name comes from the command line, so it is checked.
 pub(super) fn path(session: &str, rest: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if session.is_empty() || !session.chars().all(plain) {
-        bail!("{session:?} is not a session's name or id; `chorus ps` lists them");
+        let text = format!("{session:?} is not a session's name or id; `chorus ps` lists them");
+        return Err(Exit::Usage.error(text));
     }
     Ok(format!("/api/sessions/{session}{rest}"))
 }
@@ -111,7 +107,7 @@ fn text_or_stdin(text: String) -> Result<String> {
     Ok(all)
 }
 
-async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<ExitCode> {
+async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<Exit> {
     let message = NewMessage {
         text: text_or_stdin(send.text)?,
         queue: send.queue,
@@ -119,13 +115,18 @@ async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<ExitCode
         raw: send.raw,
         source: None,
     };
-    // Before sending, so that no event can be missed.
-    let mut events = client.events("", None).await?;
-    let mut sent: Message = client.post(&path(&send.session, "/send")?, &message).await?;
+    let send_to = path(&send.session, "/send")?;
     if send.no_wait {
-        show::sent(&sent, json)?;
-        return Ok(ExitCode::SUCCESS);
+        show::sent(&client.post(&send_to, &message).await?, json)?;
+        return Ok(Exit::Ok);
     }
+    // Before sending, so that no event can be missed.
+    if let Some((waiter, session)) = wait::before(client, &send.session, &send.wait).await? {
+        let sent: Message = client.post(&send_to, &message).await?;
+        return waiter.finish(session, Some(Prompt::Sent(sent.id)), &send.wait, json).await;
+    }
+    let mut events = client.events("", None).await?;
+    let mut sent: Message = client.post(&send_to, &message).await?;
     let settled = async {
         while let Some(event) = events.next().await? {
             let data: Value = serde_json::from_str(&event.data)?;
@@ -138,22 +139,23 @@ async fn send_prompt(client: &Client, send: Send, json: bool) -> Result<ExitCode
                 return Ok(());
             }
         }
-        bail!("the server went away; `chorus logs` tells later whether the prompt arrived")
+        let text = "the server went away; `chorus logs` tells later whether the prompt arrived";
+        Err(Exit::NoServer.error(text))
     };
     match timeout(CONFIRMATION, settled).await {
         Ok(settled) => settled?,
         // Queued behind other work: that is no failure.
         Err(_) if send.queue => {}
         Err(_) => {
-            bail!("the prompt is neither confirmed nor given up after {} s", CONFIRMATION.as_secs())
+            return Err(Exit::TimedOut.error(format!(
+                "the prompt is neither confirmed nor given up after {} s",
+                CONFIRMATION.as_secs()
+            )));
         }
     }
     show::sent(&sent, json)?;
-    Ok(if sent.delivery_status == Some(Delivery::Undelivered) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let lost = sent.delivery_status == Some(Delivery::Undelivered);
+    Ok(if lost { Exit::Undelivered } else { Exit::Ok })
 }
 
 pub(super) async fn attach_to(client: &Client, session: &str, json: bool) -> Result<()> {
@@ -172,15 +174,16 @@ async fn logs(
     last: usize,
     json: bool,
 ) -> Result<()> {
-    let tools: Vec<CommandLog> = client.list(&path(session, "/logs")?, usize::MAX).await?;
-    let said: Vec<Message> = if tools_only {
+    let mut tools: Vec<CommandLog> =
+        client.list(&path(session, "/logs?sort=newest")?, last).await?;
+    let mut said: Vec<Message> = if tools_only {
         Vec::new()
     } else {
-        client.list(&path(session, "/messages")?, usize::MAX).await?
+        client.list(&path(session, "/messages?sort=newest")?, last).await?
     };
-    let tools = &tools[tools.len().saturating_sub(last)..];
-    let said = &said[said.len().saturating_sub(last)..];
-    show::story(said, tools, json)
+    tools.reverse();
+    said.reverse();
+    show::story(&said, &tools, json)
 }
 
 async fn events(
@@ -189,25 +192,18 @@ async fn events(
     after: Option<i64>,
     json: bool,
 ) -> Result<()> {
-    let query = match session {
-        Some(name) => {
-            let detail: SessionDetail = client.get(&path(&name, "")?).await?;
-            format!("?session_id={}", detail.session.id)
-        }
-        None => String::new(),
+    let session = match session {
+        Some(name) => Some(client.get::<SessionDetail>(&path(&name, "")?).await?.session.id),
+        None => None,
     };
-    let mut after = after;
+    let mut follow = Follow::begin(client, session, after).await?;
     loop {
-        let mut stream = client.events(&query, after).await?;
-        while let Ok(Some(event)) = stream.next().await {
-            after = Some(event.id);
+        while let Some(event) = follow.next().await {
             show::event(&event, json)?;
         }
         // The server went away: go on where it broke off when it is back.
         eprintln!("chorus: the stream ended; connecting again…");
-        while client.get::<Vec<Project>>("/api/projects").await.is_err() {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        follow.again(None).await?;
     }
 }
 

@@ -1,13 +1,13 @@
 //! `chorus db`: looking after the database; all but `prune` without a server.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::args::{self, Db};
 use super::client::Client;
+use super::exit::{Exit, OrExit as _};
 use super::show;
 use crate::api::retention::{Prune, Pruned};
 use crate::config::{DataDir, Loaded};
@@ -16,13 +16,13 @@ use crate::services::database;
 use crate::store::Place;
 
 /// Carries out one of the commands.
-pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode> {
+pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<Exit> {
     match command {
         Db::Check => {
             let checked = database::check(loaded, true).await?;
             show::database(&checked, as_json)?;
             if !checked.check.problems.is_empty() {
-                return Ok(ExitCode::FAILURE);
+                return Ok(Exit::Failed);
             }
         }
         Db::Migrate => {
@@ -38,9 +38,9 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
             let from = place(&configured, from.as_deref(), "--from")?;
             let to = place(&configured, to.as_deref(), "--to")?;
             if from.to_string() == to.to_string() {
-                bail!(
+                return Err(Exit::Usage.error(format!(
                     "{from} cannot be copied into itself; name the other one with --from or --to"
-                );
+                )));
             }
             let _locks = locks(loaded, &configured, &[&from, &to])?;
             let copied = database::copy(loaded, &from, &to).await?;
@@ -69,7 +69,7 @@ pub async fn run(command: Db, loaded: &Loaded, as_json: bool) -> Result<ExitCode
         }
         Db::Prune(asked) => prune(loaded, asked, as_json).await?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
 async fn prune(loaded: &Loaded, asked: args::Prune, as_json: bool) -> Result<()> {
@@ -95,7 +95,7 @@ async fn prune(loaded: &Loaded, asked: args::Prune, as_json: bool) -> Result<()>
 
 fn place(configured: &Place, url: Option<&str>, flag: &str) -> Result<Place> {
     match url {
-        Some(url) => Place::parse(url).context(flag.to_owned()),
+        Some(url) => Place::parse(url).context(flag.to_owned()).or_exit(Exit::Usage),
         None => Ok(configured.clone()),
     }
 }

@@ -1,14 +1,14 @@
 //! `chorus import`.
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
 use super::args::Import as Args;
 use super::client::Client;
+use super::exit::Exit;
+use super::show;
 use super::show::{age, line, say};
-use super::{FAILED, show};
 use crate::api::sessions::import::{Import, ImportedConversation, PastConversation};
 use crate::domain::ids::ConversationId;
 
@@ -16,7 +16,7 @@ use crate::domain::ids::ConversationId;
 const AT_ONCE: usize = 20;
 
 /// Lists what can be imported, or imports it.
-pub async fn run(client: &Client, args: Args, json: bool) -> Result<ExitCode> {
+pub async fn run(client: &Client, args: Args, json: bool) -> Result<Exit> {
     let mut query = vec![format!("limit={}", if args.all { 500 } else { args.last })];
     let absolute = |path: &std::path::Path| -> Result<String> {
         let path = std::path::absolute(path)?;
@@ -34,7 +34,7 @@ pub async fn run(client: &Client, args: Args, json: bool) -> Result<ExitCode> {
         let found: Vec<PastConversation> = client.get(&path).await?;
         if !args.all {
             print_list(&found, json)?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Exit::Ok);
         }
         let new = found.into_iter().filter(|c| c.session_id.is_none());
         wanted = new.map(|c| c.conversation_id).collect();
@@ -48,7 +48,7 @@ pub async fn run(client: &Client, args: Args, json: bool) -> Result<ExitCode> {
     }
     print(&all, json)?;
     let failed = all.iter().any(|i| i.problem.is_some());
-    Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(if failed { Exit::Failed } else { Exit::Ok })
 }
 
 /// Writes a value so that it can stand in a query (RFC 3986, 2.3).

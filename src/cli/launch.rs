@@ -1,17 +1,18 @@
 //! `chorus run` and `chorus new`: starting a session, and telling whether it has started.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::args::Launch;
+use super::args::{Launch, Wait};
 use super::client::{Client, Events};
 use super::commands::{attach_to, path};
+use super::exit::Exit;
 use super::show;
+use super::wait::{Prompt, Waiter};
 use crate::api::projects::NewProject;
 use crate::api::sessions::{NewSession, SessionDetail, SessionView};
 use crate::domain::project::Project;
@@ -26,15 +27,23 @@ pub async fn create(
     launch: Launch,
     prompt: Option<String>,
     attach: bool,
+    wait: &Wait,
     json: bool,
-) -> Result<ExitCode> {
+) -> Result<Exit> {
+    let first = prompt.as_ref().map(|_| Prompt::First);
     let new = order(client, launch, prompt).await?;
     // Before the start, so that no event can be missed.
+    if wait.wait.is_some() {
+        let waiter = Waiter::begin(client, None).await?;
+        let session: SessionView = client.post("/api/sessions", &new).await?;
+        eprintln!("chorus: {} has started", session.name);
+        return waiter.finish(session.id, first, wait, json).await;
+    }
     let mut events = client.events("", None).await?;
     let session: SessionView = client.post("/api/sessions", &new).await?;
     if attach {
         attach_to(client, session.name.as_str(), json).await?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Ok);
     }
     // A start that takes longer is no failure; it is told as it is.
     let session = match timeout(START, started(client, &mut events, &session)).await {
@@ -54,8 +63,13 @@ pub async fn create(
             "{name} has started; `chorus attach {name}`, `chorus logs {name}`, `chorus permissions`"
         ),
     };
+    let held_up = trouble.is_some() && session.permission_prompt.is_none();
     show::done(&text, &session, json)?;
-    Ok(if session.status == Status::Error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(match (session.status, held_up) {
+        (Status::Error, _) => Exit::Ended,
+        (_, true) => Exit::Waiting,
+        _ => Exit::Ok,
+    })
 }
 
 /// Waits until a new session's Claude has begun, has failed, or waits for somebody.
@@ -98,8 +112,9 @@ async fn order(client: &Client, launch: Launch, prompt: Option<String>) -> Resul
     let root = text(&project_root(&directory))?;
     let project: Project = client.post("/api/projects", &NewProject { root, name: None }).await?;
     let env = launch.env.iter().map(|pair| {
-        let (name, value) =
-            pair.split_once('=').ok_or_else(|| anyhow!("--env wants NAME=VALUE, not {pair:?}"))?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Exit::Usage.error(format!("--env wants NAME=VALUE, not {pair:?}")))?;
         Ok((name.to_owned(), value.to_owned()))
     });
     Ok(NewSession {

@@ -1,35 +1,49 @@
 //! What is done to a session: interrupt, pause, resume, restart, fork, end.
 
-use std::process::ExitCode;
-
 use anyhow::{Result, bail};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::args::Command;
+use super::args::{Command, Interrupt, Until, Wait};
 use super::client::Client;
 use super::commands::path;
+use super::exit::Exit;
 use super::show;
+use super::wait::{self, Waiter};
 use crate::api::sessions::{ConversationView, Fork, Restart, SessionView};
+use crate::domain::ids::SessionId;
 use crate::domain::session::ClaudeStatus;
 
 /// The most sessions that are looked through.
 const MOST: usize = 10_000;
 
 /// Carries out such a command.
-pub async fn run(command: Command, client: &Client, json: bool) -> Result<ExitCode> {
+pub async fn run(command: Command, client: &Client, json: bool) -> Result<Exit> {
     match command {
-        Command::Interrupt(s) => post(client, &s.session, "interrupt", "interrupted", json).await?,
-        Command::Pause(s) => post(client, &s.session, "pause", "paused", json).await?,
-        Command::Adopt(s) => post(client, &s.session, "adopt", "adopted", json).await?,
-        Command::Resume { session: Some(s), .. } => {
-            post(client, &s, "resume", "resumed", json).await?
+        Command::Interrupt(Interrupt { session, wait }) => {
+            if wait.wait == Some(Until::Permission) {
+                let text = "--wait=permission does not go with an interruption: it ends the turn";
+                return Err(Exit::Usage.error(text));
+            }
+            // Escape closes an open dialog: that one is not what is waited for.
+            let wait = Wait { wait: wait.wait.map(|_| Until::Done), ..wait };
+            return post(client, &session, "interrupt", "interrupted", &wait, json).await;
+        }
+        Command::Pause(s) => {
+            return post(client, &s.session, "pause", "paused", &Wait::default(), json).await;
+        }
+        Command::Adopt(s) => {
+            return post(client, &s.session, "adopt", "adopted", &Wait::default(), json).await;
+        }
+        Command::Resume { session: Some(s), wait, .. } => {
+            return post(client, &s, "resume", "resumed", &wait, json).await;
         }
         Command::Resume { session: None, .. } => return resume_all(client, json).await,
-        Command::Restart { session, fresh } => {
+        Command::Restart { session, fresh, wait } => {
+            let waiter = wait::before(client, &session, &wait).await?;
             let session: SessionView =
                 client.post(&path(&session, "/restart")?, &Restart { fresh }).await?;
-            show::done(&format!("restarted {}", session.name), &session, json)?;
+            return done(waiter, "restarted", &session, &wait, json).await;
         }
         Command::Fork { session, prompt, name } => {
             let new = Fork { name, initial_prompt: prompt };
@@ -49,17 +63,42 @@ pub async fn run(command: Command, client: &Client, json: bool) -> Result<ExitCo
         }
         _ => bail!("this command is carried out elsewhere"),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
-async fn post(client: &Client, session: &str, what: &str, done: &str, json: bool) -> Result<()> {
+async fn post(
+    client: &Client,
+    session: &str,
+    what: &str,
+    did: &str,
+    wait: &Wait,
+    json: bool,
+) -> Result<Exit> {
+    let waiter = wait::before(client, session, wait).await?;
     let session: SessionView =
         client.post(&path(session, &format!("/{what}"))?, &Value::Null).await?;
-    show::done(&format!("{done} {}", session.name), &session, json)
+    done(waiter, did, &session, wait, json).await
+}
+
+/// Tells that it is done, or waits for what follows from it.
+async fn done(
+    waiter: Option<(Waiter, SessionId)>,
+    did: &str,
+    session: &SessionView,
+    wait: &Wait,
+    json: bool,
+) -> Result<Exit> {
+    let text = format!("{did} {}", session.name);
+    let Some((waiter, id)) = waiter else {
+        show::done(&text, session, json)?;
+        return Ok(Exit::Ok);
+    };
+    eprintln!("chorus: {text}");
+    waiter.finish(id, None, wait, json).await
 }
 
 /// Goes on with every session that ended unasked, and tells which could not.
-async fn resume_all(client: &Client, as_json: bool) -> Result<ExitCode> {
+async fn resume_all(client: &Client, as_json: bool) -> Result<Exit> {
     let ended: Vec<SessionView> = client.list("/api/sessions?status=error", MOST).await?;
     let (mut resumed, mut failed) = (Vec::new(), Vec::new());
     for session in ended.iter().filter(|s| s.claude_status == ClaudeStatus::Stopped) {
@@ -79,5 +118,5 @@ async fn resume_all(client: &Client, as_json: bool) -> Result<ExitCode> {
         lines.push("no session has ended unasked".into());
     }
     show::done(&lines.join("\n"), &result, as_json)?;
-    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed.is_empty() { Exit::Ok } else { Exit::Failed })
 }

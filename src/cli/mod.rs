@@ -1,5 +1,5 @@
-//! The command line. Every command but `serve`, `config`, `doctor`, `db` and the internal ones
-//! speaks HTTP to a running server.
+//! The command line. Every command but `serve`, `config`, `doctor`, `db`, `completions` and the
+//! internal ones speaks HTTP to a running server.
 
 mod args;
 mod attach;
@@ -8,6 +8,8 @@ pub mod client;
 mod commands;
 mod db;
 pub mod exec;
+mod exit;
+mod follow;
 pub mod hook;
 mod import;
 mod launch;
@@ -17,37 +19,34 @@ mod permissions;
 mod rules;
 mod show;
 mod start;
+mod top;
+mod wait;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::Shell;
 
 pub use args::Args;
 use args::{Command, Hooks};
+pub use exit::Exit;
+use exit::OrExit as _;
 
 use crate::config::{DataDir, Loaded, Sources};
 use crate::services::user_hooks;
 
-/// The command could not be carried out.
-const FAILED: u8 = 1;
-/// The server refused it.
-const REFUSED: u8 = 3;
-/// There is no server.
-const NO_SERVER: u8 = 4;
-
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(args) {
-        Ok(code) => code,
+    match run(Args::parse()) {
+        Ok(exit) => exit,
         // Nobody reads any more (`| head`).
         Err(e)
             if e.downcast_ref::<io::Error>()
                 .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
         {
-            ExitCode::SUCCESS
+            Exit::Ok
         }
         Err(e) => {
             eprintln!("chorus: {e:#}");
@@ -56,15 +55,20 @@ pub fn main() -> ExitCode {
                 {
                     eprintln!("  {}: {}", error.field, error.problem);
                 }
-                return ExitCode::from(REFUSED);
             }
-            ExitCode::from(if e.is::<client::NoServer>() { NO_SERVER } else { FAILED })
+            Exit::of(&e)
         }
     }
+    .into()
 }
 
-fn run(args: Args) -> Result<ExitCode> {
-    let loaded = Sources::of_process(args.config.clone(), args.flags()).load()?;
+fn run(args: Args) -> Result<Exit> {
+    // Not a word of the configuration is needed, which may be wrong when somebody sets up a shell.
+    if let Command::Completions { shell } = args.command {
+        return completions(shell);
+    }
+    let sources = Sources::of_process(args.config.clone(), args.flags());
+    let loaded = sources.load().or_exit(Exit::Usage)?;
     let threads = if matches!(args.command, Command::Serve(_)) { 2 } else { 1 };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
@@ -83,8 +87,15 @@ fn run(args: Args) -> Result<ExitCode> {
                 return commands::run(command, &loaded, &data, args.json).await;
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(Exit::Ok)
     })
+}
+
+fn completions(shell: Shell) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "chorus", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(Exit::Ok)
 }
 
 fn hooks(what: &Hooks, loaded: &Loaded, json: bool) -> Result<()> {
@@ -97,9 +108,9 @@ fn hooks(what: &Hooks, loaded: &Loaded, json: bool) -> Result<()> {
     show::user_hooks(&status, json)
 }
 
-async fn doctor(loaded: &Loaded, json: bool) -> Result<ExitCode> {
+async fn doctor(loaded: &Loaded, json: bool) -> Result<Exit> {
     let findings = crate::doctor::examine(loaded).await;
     let bad = findings.iter().any(|f| f.level == crate::doctor::Level::Fail);
     show::findings(&findings, json)?;
-    Ok(if bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(if bad { Exit::Failed } else { Exit::Ok })
 }

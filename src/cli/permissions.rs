@@ -1,20 +1,23 @@
 //! `chorus permissions`, `approve` and `deny`.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 
 use super::args::{Approve, Deny, Many};
 use super::client::Client;
 use super::commands::{MOST, path};
-use super::{FAILED, show};
+use super::exit::{Exit, OrExit as _};
+use super::show;
 use crate::api::permissions::{Answer, AnswerToMany, Outcomes};
 use crate::api::rules::{MadeRule, Proposal};
 use crate::api::sessions::SessionView;
 use crate::domain::permission::{PermissionRequest, PermissionStatus, Verdict};
 use crate::domain::question;
+
+/// What is said where there is nothing to decide.
+const NOTHING: &str = "nothing waits for a decision";
 
 /// Lists requests.
 pub async fn list(client: &Client, all: bool, json: bool) -> Result<()> {
@@ -27,19 +30,20 @@ pub async fn list(client: &Client, all: bool, json: bool) -> Result<()> {
 }
 
 /// Approves one, or many.
-pub async fn approve(client: &Client, approve: Approve, json: bool) -> Result<ExitCode> {
+pub async fn approve(client: &Client, approve: Approve, json: bool) -> Result<Exit> {
     let Approve { which, for_session, input, answers, always, yes, many } = approve;
     let mut answer = Answer { for_session, ..Answer::plain(Verdict::Allow) };
     if many.all {
         if input.is_some() || !answers.is_empty() {
-            bail!("--input and --answer are for one request");
+            return Err(Exit::Usage.error("--input and --answer are for one request"));
         }
         return decide_all(client, &many, answer, json).await;
     }
     let request = find(client, which).await?;
     if let Some(input) = input {
         let read = serde_json::from_str(&input);
-        answer.updated_input = Some(read.context("--input must be a JSON object")?);
+        let read = read.context("--input must be a JSON object");
+        answer.updated_input = Some(read.or_exit(Exit::Usage)?);
     }
     if !answers.is_empty() {
         answer.answers = Some(by_question(&request, &answers)?);
@@ -58,11 +62,11 @@ pub async fn approve(client: &Client, approve: Approve, json: bool) -> Result<Ex
     } else {
         show::done(&format!("approved {}", show::safe(&decided.summary)), &decided, json)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
 /// Denies one, or many.
-pub async fn deny(client: &Client, deny: Deny, json: bool) -> Result<ExitCode> {
+pub async fn deny(client: &Client, deny: Deny, json: bool) -> Result<Exit> {
     let Deny { which, message, interrupt, many } = deny;
     let answer = Answer { message, interrupt, ..Answer::plain(Verdict::Deny) };
     if many.all {
@@ -71,7 +75,7 @@ pub async fn deny(client: &Client, deny: Deny, json: bool) -> Result<ExitCode> {
     let request = find(client, which).await?;
     let decided = decide(client, &request, &answer).await?;
     show::done(&format!("denied {}", show::safe(&decided.summary)), &decided, json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Ok)
 }
 
 async fn decide(
@@ -83,12 +87,12 @@ async fn decide(
 }
 
 /// Decides those that wait now: what comes in the meantime nobody has seen.
-async fn decide_all(client: &Client, many: &Many, answer: Answer, json: bool) -> Result<ExitCode> {
+async fn decide_all(client: &Client, many: &Many, answer: Answer, json: bool) -> Result<Exit> {
     let mut waiting = pending(client, many.session.as_deref()).await?;
     waiting.reverse();
     waiting.retain(|r| many.tool.as_ref().is_none_or(|tool| *tool == r.tool));
     if waiting.is_empty() {
-        bail!("nothing waits for a decision");
+        return Err(Exit::NotFound.error(NOTHING));
     }
     let mut all = Outcomes { decided: 0, failed: 0, results: Vec::new() };
     for some in waiting.chunks(500) {
@@ -119,7 +123,7 @@ async fn decide_all(client: &Client, many: &Many, answer: Answer, json: bool) ->
         });
     }
     show::done(&lines.join("\n"), &all, json)?;
-    Ok(if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if all.failed == 0 { Exit::Ok } else { Exit::Failed })
 }
 
 async fn pending(client: &Client, session: Option<&str>) -> Result<Vec<PermissionRequest>> {
@@ -138,12 +142,12 @@ async fn find(client: &Client, which: Option<String>) -> Result<PermissionReques
     }
     let mut requests = pending(client, which.as_deref()).await?;
     if which.is_none() && requests.len() > 1 {
-        bail!(
+        return Err(Exit::Usage.error(format!(
             "{} requests wait; name one of them or its session (`chorus permissions` lists them)",
             requests.len()
-        );
+        )));
     }
-    requests.pop().ok_or_else(|| anyhow!("nothing waits for a decision"))
+    requests.pop().ok_or_else(|| Exit::NotFound.error(NOTHING))
 }
 
 /// Finds the questions that answers belong to: `QUESTION=ANSWER`, where the beginning of the
@@ -152,7 +156,8 @@ async fn find(client: &Client, which: Option<String>) -> Result<PermissionReques
 fn by_question(request: &PermissionRequest, answers: &[String]) -> Result<Map<String, Value>> {
     let asked = question::questions(&request.tool, &request.input);
     if asked.is_empty() {
-        bail!("this request asks no question: {}", show::safe(&request.summary));
+        let text = format!("this request asks no question: {}", show::safe(&request.summary));
+        return Err(Exit::Usage.error(text));
     }
     let mut by_question: Map<String, Value> = Map::new();
     for answer in answers {
@@ -173,10 +178,10 @@ fn by_question(request: &PermissionRequest, answers: &[String]) -> Result<Map<St
             _ => None,
         };
         let Some((q, text)) = named.or_else(begun).or_else(only) else {
-            bail!(
+            return Err(Exit::Usage.error(format!(
                 "which question does {answer:?} answer? Asked is: {}",
                 show::safe(&question::listing(&asked))
-            );
+            )));
         };
         let texts = by_question.entry(q.question.clone()).or_insert_with(|| Value::Array(vec![]));
         if let Value::Array(texts) = texts {
@@ -192,7 +197,8 @@ async fn choose(client: &Client, request: &PermissionRequest, yes: bool) -> Resu
     let mut proposals: Vec<Proposal> =
         client.get(&format!("/api/permissions/{}/rules", request.id)).await?;
     if proposals.is_empty() {
-        bail!("plans and questions are decided one by one: no rule allows them");
+        let text = "plans and questions are decided one by one: no rule allows them";
+        return Err(Exit::Refused.error(text));
     }
     for (n, proposal) in proposals.iter().enumerate() {
         eprintln!("{}  {}", n + 1, show::safe(&proposal.words));
@@ -201,7 +207,8 @@ async fn choose(client: &Client, request: &PermissionRequest, yes: bool) -> Resu
         return Ok(proposals.swap_remove(0));
     }
     if !std::io::stdin().is_terminal() {
-        bail!("nothing was decided; --yes makes the first of these rules without asking");
+        let text = "nothing was decided; --yes makes the first of these rules without asking";
+        return Err(Exit::Usage.error(text));
     }
     eprint!("which rule is to be made? [1] ");
     std::io::stderr().flush()?;

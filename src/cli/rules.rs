@@ -1,12 +1,13 @@
 //! `chorus rules`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::args::{AddRule, Rules};
 use super::client::Client;
 use super::commands::path;
+use super::exit::{Exit, OrExit as _};
 use super::show;
 use crate::api::rules::{MadeRule, NewRule};
 use crate::api::sessions::SessionDetail;
@@ -14,6 +15,9 @@ use crate::domain::ids::{ProjectId, RuleId};
 use crate::domain::project::Project;
 use crate::domain::rule::Rule;
 use crate::services::rules::Preview;
+
+/// What is said to somebody who names none.
+const NO_RULE: &str = "this is no rule's id; `chorus rules` lists them";
 
 /// Lists rules, makes one or removes one.
 pub async fn run(client: &Client, what: Option<Rules>, as_json: bool) -> Result<()> {
@@ -24,8 +28,7 @@ pub async fn run(client: &Client, what: Option<Rules>, as_json: bool) -> Result<
         }
         Some(Rules::Add(add)) => make(client, add, as_json).await,
         Some(Rules::Remove { rule }) => {
-            let id: RuleId =
-                rule.parse().context("this is no rule's id; `chorus rules` lists them")?;
+            let id: RuleId = rule.parse().context(NO_RULE).or_exit(Exit::NotFound)?;
             let path = format!("/api/permissions/rules/{id}");
             let _: Value = client.call(Method::DELETE, &path, None::<&Value>).await?;
             show::done(&format!("removed {id}"), &json!({ "removed": id }), as_json)
@@ -76,7 +79,8 @@ async fn project(client: &Client, name: &str) -> Result<ProjectId> {
         Some(project) => Ok(project.id),
         None => {
             let names: Vec<&str> = projects.iter().map(|p| p.name.as_str()).collect();
-            bail!("there is no project {name:?}; there are: {}", show::safe(&names.join(", ")))
+            let names = show::safe(&names.join(", "));
+            Err(Exit::NotFound.error(format!("there is no project {name:?}; there are: {names}")))
         }
     }
 }

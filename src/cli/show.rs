@@ -16,7 +16,7 @@ use crate::domain::permission::{DecidedBy, PermissionRequest, Verdict};
 use crate::domain::question;
 use crate::domain::record::{CommandLog, Message};
 use crate::domain::rule::Rule;
-use crate::domain::session::Runtime;
+use crate::domain::session::{ClaudeStatus, Runtime, Status};
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
 use crate::services::rules::Preview;
@@ -37,7 +37,8 @@ pub fn safe(text: &str) -> String {
     text.replace('\t', "    ").chars().filter(|c| harmless(*c) && visible(*c)).collect()
 }
 
-pub(super) fn line(text: &str, most: usize) -> String {
+/// A text in one line of at most so many characters.
+pub fn line(text: &str, most: usize) -> String {
     let text = safe(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= most {
         text
@@ -47,7 +48,12 @@ pub(super) fn line(text: &str, most: usize) -> String {
 }
 
 pub(super) fn age(at: Timestamp) -> String {
-    let s = crate::clock::now().ms_since(at).max(0) / 1000;
+    span(crate::clock::now().ms_since(at))
+}
+
+/// A length of time in a few characters. `ms`: milliseconds.
+pub fn span(ms: i64) -> String {
+    let s = ms.max(0) / 1000;
     match s {
         0..60 => format!("{s}s"),
         60..3600 => format!("{}m", s / 60),
@@ -91,7 +97,15 @@ pub fn sessions(sessions: &[SessionView], as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn about(s: &SessionView) -> String {
+/// Whether `ps` and `top` list a session: one that runs, and one that ended by itself, which is news
+/// until somebody ends it.
+pub fn is_listed(s: &SessionView) -> bool {
+    let moves = s.claude_status != ClaudeStatus::Stopped || s.elsewhere_pid.is_some();
+    moves || s.status == Status::Error
+}
+
+/// What there is to say about a session's state, in one line.
+pub fn about(s: &SessionView) -> String {
     let d = &s.detail;
     let said = [
         (s.runtime == Runtime::External).then(|| "runs elsewhere".to_owned()),
@@ -305,6 +319,18 @@ pub fn story(said: &[Message], tools: &[CommandLog], as_json: bool) -> Result<()
     if as_json {
         return json(&serde_json::json!({ "messages": said, "tools": tools }));
     }
+    let lines = told(said, tools);
+    if lines.is_empty() {
+        say!("nothing was said or done yet");
+    }
+    for (at, text) in lines {
+        say!("{at}  {text}");
+    }
+    Ok(())
+}
+
+/// What was said and done, in order.
+pub fn told(said: &[Message], tools: &[CommandLog]) -> Vec<(Timestamp, String)> {
     let mut lines: Vec<(Timestamp, String)> = said
         .iter()
         .map(|m| {
@@ -333,16 +359,11 @@ pub fn story(said: &[Message], tools: &[CommandLog], as_json: bool) -> Result<()
         (t.timestamp, text)
     }));
     lines.sort_by_key(|(at, _)| *at);
-    if lines.is_empty() {
-        say!("nothing was said or done yet");
-    }
-    for (at, text) in lines {
-        say!("{at}  {text}");
-    }
-    Ok(())
+    lines
 }
 
-fn indented(text: &str, most: usize) -> String {
+/// The first lines of a text, indented but for the first.
+pub fn indented(text: &str, most: usize) -> String {
     let text = safe(text);
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let mut shown = lines[..lines.len().min(most)].join("\n    ");
@@ -358,7 +379,7 @@ pub fn event(event: &StreamEvent, as_json: bool) -> Result<()> {
         let data: serde_json::Value = serde_json::from_str(&event.data)?;
         say!("{}", serde_json::json!({ "id": event.id, "event": event.kind, "data": data }));
     } else {
-        say!("{:>6}  {:19}  {}", event.id, event.kind, line(&event.data, 400));
+        say!("{:>6}  {:19}  {}", event.id.unwrap_or_default(), event.kind, line(&event.data, 400));
     }
     Ok(())
 }

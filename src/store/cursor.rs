@@ -4,6 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 /// The place of a row in a list that is ordered by a number and an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -34,6 +37,27 @@ impl FromStr for Cursor {
             return Err(BadCursor);
         }
         Ok(Self { at: at.parse().map_err(|_| BadCursor)?, id: id.to_owned() })
+    }
+}
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// What came first.
+    #[default]
+    Oldest,
+    /// What came last.
+    Newest,
+}
+
+impl Order {
+    /// Where a list begins in this order.
+    pub(super) fn start(self) -> i64 {
+        match self {
+            Self::Oldest => i64::MIN,
+            Self::Newest => i64::MAX,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::bulk::Bulk;
 use super::text::hex;
-use super::{Cursor, Db, Page, Result, Tx, id, json, key, named, on, text, to_json};
+use super::{Cursor, Db, Order, Page, Result, Tx, id, json, key, named, on, text, to_json};
 use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
 use crate::domain::time::Timestamp;
@@ -16,12 +16,25 @@ use crate::domain::time::Timestamp;
 /// Bytes.
 pub const RESULT_LIMIT: usize = 50 * 1024;
 
-const LIST: &str = "SELECT id, session_id, conversation_id, tool_use_id, tool, input, result, \
-     result_bytes, result_sha256, status, duration_ms, agent_id, timestamp FROM command_logs \
-     WHERE session_id = $1 AND (timestamp, id) > ($2, $3) \
-     AND (CAST($4 AS TEXT) IS NULL OR tool = $4) \
-     AND (CAST($5 AS TEXT) IS NULL OR status = $5) \
-     ORDER BY timestamp, id LIMIT $6";
+macro_rules! list {
+    ($after:literal, $order:literal) => {
+        concat!(
+            "SELECT id, session_id, conversation_id, tool_use_id, tool, input, result, ",
+            "result_bytes, result_sha256, status, duration_ms, agent_id, timestamp ",
+            "FROM command_logs WHERE session_id = $1 AND (timestamp, id) ",
+            $after,
+            " ($2, $3) ",
+            "AND (CAST($4 AS TEXT) IS NULL OR tool = $4) ",
+            "AND (CAST($5 AS TEXT) IS NULL OR status = $5) ",
+            "ORDER BY ",
+            $order,
+            " LIMIT $6"
+        )
+    };
+}
+
+const LIST: &str = list!(">", "timestamp, id");
+const LIST_NEWEST: &str = list!("<", "timestamp DESC, id DESC");
 
 // A later source fills in what an earlier one did not know. A final status is never taken back,
 // and where nothing new is told, no row is returned.
@@ -55,7 +68,7 @@ const OUTPUT: &str =
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    UPSERT.statements().chain([LIST, KEEP_OUTPUT, OUTPUT])
+    UPSERT.statements().chain([LIST, LIST_NEWEST, KEEP_OUTPUT, OUTPUT])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -104,16 +117,21 @@ pub struct Filter {
     pub status: Option<String>,
 }
 
-/// Lists a session's tool calls in the order they were made.
+/// Lists a session's tool calls in the order they were made, or the other way round.
 pub async fn list(
     db: &Db,
     session: SessionId,
     filter: &Filter,
+    order: Order,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Page<CommandLog>> {
-    let (at, last) = after.map_or((i64::MIN, 0), |c| (c.at, c.id.parse().unwrap_or(0)));
-    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+    let sql = match order {
+        Order::Oldest => LIST,
+        Order::Newest => LIST_NEWEST,
+    };
+    let (at, last) = after.map_or((order.start(), 0), |c| (c.at, c.id.parse().unwrap_or(0)));
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(sql)
         .bind(session.to_string()).bind(at).bind(last)
         .bind(filter.tool.as_deref().map(text)).bind(filter.status.as_deref().map(text))
         .bind(i64::from(limit) + 1)

@@ -1,6 +1,6 @@
 //! Messages: what was said, and the prompts that are still to be sent.
 
-use super::{Cursor, Db, Page, Result, Tx, id, key, named, on, text};
+use super::{Cursor, Db, Order, Page, Result, Tx, id, key, named, on, text};
 use crate::domain::ids::{ConversationId, MessageId, SessionId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::prompt;
@@ -20,6 +20,9 @@ macro_rules! select {
 
 const LIST: &str =
     select!("WHERE session_id = $1 AND (timestamp, id) > ($2, $3) ORDER BY timestamp, id LIMIT $4");
+const LIST_NEWEST: &str = select!(
+    "WHERE session_id = $1 AND (timestamp, id) < ($2, $3) ORDER BY timestamp DESC, id DESC LIMIT $4"
+);
 const BY_ID: &str = select!("WHERE id = $1");
 const BY_IDEMPOTENCY_KEY: &str = select!("WHERE session_id = $1 AND idempotency_key = $2");
 const UNDER_WAY: &str = select!("WHERE delivery_status IN ('queued', 'sending') ORDER BY id");
@@ -45,7 +48,7 @@ const CLAIM: &str = "UPDATE session_messages SET conversation_id = $2, utterance
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[LIST, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, CLAIM];
+    &[LIST, LIST_NEWEST, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, CLAIM];
 
 /// A message with what only the sending of it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,15 +125,20 @@ impl Row {
     }
 }
 
-/// Lists a session's messages in the order they were said.
+/// Lists a session's messages in the order they were said, or the other way round.
 pub async fn list(
     db: &Db,
     session: SessionId,
+    order: Order,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Page<Message>> {
-    let (at, last) = after.map_or((i64::MIN, ""), |c| (c.at, c.id.as_str()));
-    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+    let sql = match order {
+        Order::Oldest => LIST,
+        Order::Newest => LIST_NEWEST,
+    };
+    let (at, last) = after.map_or((order.start(), ""), |c| (c.at, c.id.as_str()));
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(sql)
         .bind(session.to_string()).bind(at).bind(last).bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let messages =

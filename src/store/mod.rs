@@ -25,7 +25,7 @@ mod text;
 pub mod usage;
 mod write;
 
-pub use cursor::{BadCursor, Cursor, Page};
+pub use cursor::{BadCursor, Cursor, Order, Page};
 pub use place::Place;
 pub use sqlite::Synchronous;
 pub use write::{SettledPermission, Write};

@@ -9,7 +9,7 @@ use sqlx::{Executor as _, SqlSafeStr as _};
 use super::messages::Outgoing;
 use super::schema::{Owner, TABLES};
 use super::{
-    Cursor, Db, Place, SettledPermission, Synchronous, Write, conversations, events, logs,
+    Cursor, Db, Order, Place, SettledPermission, Synchronous, Write, conversations, events, logs,
     messages, permissions, postgres, projects, rules, sessions, sqlite, statements, usage,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
@@ -329,7 +329,8 @@ async fn a_source_fills_in_what_another_did_not_know(db: &Db) {
     let both = ["x", "x"].map(|id| call(&session, id, ToolStatus::Running, 40));
     assert_eq!(write(db, both.to_vec()).await.len(), 1);
     let filter = logs::Filter { tool: None, status: Some("completed".into()) };
-    let list = logs::list(db, session.id, &filter, None, 100).await.expect("a list").items;
+    let list =
+        logs::list(db, session.id, &filter, Order::Oldest, None, 100).await.expect("a list").items;
     assert_eq!(list.len(), 40);
     assert!(list.iter().all(|l| l.timestamp == Timestamp(20)));
 }
@@ -349,8 +350,22 @@ async fn a_prompt_is_claimed_once(db: &Db) {
     let add = Write::AddMessage { message: Box::new(prompt), idempotency_key: None };
     let sending = Write::Deliver { message: id, status: Delivery::Sending, error: None };
     write(db, vec![add, sending, say("k1"), say("k1"), say("k2")]).await;
-    let said = messages::list(db, session.id, None, 10).await.expect("a list").items;
+    let said = messages::list(db, session.id, Order::Oldest, None, 10).await.expect("a list").items;
     assert_eq!(said.len(), 2, "{said:?}");
+    // The other way round, page by page.
+    let mut newest = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = messages::list(db, session.id, Order::Newest, cursor.as_ref(), 1).await;
+        let page = page.expect("a page");
+        newest.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    newest.reverse();
+    assert_eq!(newest, said);
     let ours = messages::by_id(db, id).await.expect("read").expect("a message");
     assert_eq!((ours.message.delivery_status, ours.text), (Some(Delivery::Delivered), None));
 }

@@ -13,7 +13,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use crate::api::problem::Problem;
-use crate::domain::permission::PermissionStatus;
+use crate::domain::permission::{PermissionStatus, in_full};
 use crate::domain::question;
 use crate::domain::session::ClaudeStatus;
 use crate::domain::time::Timestamp;
@@ -111,7 +111,7 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
         .map(|r| Card {
             id: r.id.to_string(),
             session: names.get(&r.session_id).cloned().unwrap_or_default(),
-            what: what(&r.tool, &r.input),
+            what: in_full(&r.tool, &r.input),
             description: r
                 .input
                 .get("description")
@@ -179,46 +179,4 @@ async fn asset(Path(file): Path<String>) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, asset.data.into_owned()).into_response()
-}
-
-/// The most of a plan or an edit that a card shows. Characters.
-const SHOWN: usize = 4_000;
-
-/// What a request would do, as a person wants to read it before saying yes.
-fn what(tool: &str, input: &serde_json::Value) -> String {
-    let word = |key: &str| input.get(key).and_then(|v| v.as_str());
-    let subject = crate::domain::permission::subject(tool, input);
-    let text = match (tool, subject, word("plan"), word("old_string"), word("new_string")) {
-        ("ExitPlanMode", _, Some(plan), ..) => plan.trim().to_owned(),
-        ("Edit", Some(file), _, Some(old), Some(new)) => {
-            let marked = |mark: &str, text: &str| {
-                text.lines().map(|line| format!("\n{mark} {line}")).collect::<String>()
-            };
-            format!("{file}{}{}", marked("-", old), marked("+", new))
-        }
-        (_, Some(subject), ..) => return subject,
-        _ => serde_json::to_string_pretty(input).unwrap_or_default(),
-    };
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::what;
-
-    #[test]
-    fn a_card_shows_what_would_happen() {
-        assert_eq!(what("ExitPlanMode", &json!({"plan": "# Plan\n\n1. Go\n"})), "# Plan\n\n1. Go");
-        let edit = json!({"file_path": "/a.rs", "old_string": "a\nb", "new_string": "c"});
-        assert_eq!(what("Edit", &edit), "/a.rs\n- a\n- b\n+ c");
-        let long = "x".repeat(5_000);
-        assert_eq!(what("Bash", &json!({"command": long})), long, "a command is shown whole");
-        assert!(what("ExitPlanMode", &json!({"plan": long})).len() < 4_010);
-        assert!(what("mcp__demo__echo", &json!({"text": "hi"})).contains("\"hi\""));
-    }
 }

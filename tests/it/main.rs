@@ -6,6 +6,7 @@
 //! a database of a PostgreSQL that this program runs; some stories run on both in any case. Stories
 //! wait for facts, never for time to pass.
 
+mod cli;
 mod database;
 mod durability;
 mod harness;
@@ -32,4 +33,6 @@ mod robustness;
 mod serve;
 mod stream;
 mod surface;
+mod top;
 mod trust;
+mod waiting;

@@ -184,7 +184,7 @@ async fn confirm_answers_the_question_that_has_waited_longest() {
 async fn the_command_line_lists_approves_and_denies() {
     let world = World::with_stand_in().await;
     let agent = world.begin("p").await;
-    assert_eq!(world.cli(&["approve"]).await.code, Some(1), "nothing waits");
+    assert_eq!(world.cli(&["approve"]).await.code, Some(5), "nothing waits");
     let (held, _) = ask(&world, &agent, "toolu_1", "make\u{1b}[2J").await;
     let listed = world.cli(&["permissions"]).await.ok().stdout;
     assert!(listed.contains("Bash: make") && !listed.contains('\u{1b}'), "{listed:?}");

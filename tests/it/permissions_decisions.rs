@@ -89,7 +89,7 @@ async fn the_command_line_answers_questions_and_shows_plans() {
     let bare = world.cli(&["approve"]).await;
     assert!(bare.code == Some(3) && bare.stderr.contains("Red | Blue"), "{}", bare.stderr);
     let which = world.cli(&["approve", "--answer", "Red"]).await;
-    assert!(which.code == Some(1) && which.stderr.contains("Which sizes?"), "{}", which.stderr);
+    assert!(which.code == Some(2) && which.stderr.contains("Which sizes?"), "{}", which.stderr);
     let id = request["id"].as_str().expect("an id");
     let answers = [
         "approve",
@@ -115,7 +115,7 @@ async fn the_command_line_answers_questions_and_shows_plans() {
     let listed = world.cli(&["permissions"]).await.ok().stdout;
     assert!(listed.contains("2. Act") && !listed.contains('\u{1b}'), "{listed:?}");
     let no_rule = world.cli(&["approve", "--always", "--yes"]).await;
-    assert!(no_rule.code == Some(1) && no_rule.stderr.contains("one by one"), "{}", no_rule.stderr);
+    assert!(no_rule.code == Some(3) && no_rule.stderr.contains("one by one"), "{}", no_rule.stderr);
     world.cli(&["approve"]).await.ok();
     assert_eq!(told(held).await, json!({"behavior": "allow", "updatedInput": {}}));
 }
@@ -222,7 +222,7 @@ async fn many_requests_are_decided_together_each_with_its_own_outcome() {
     assert_eq!(waiting.len(), 1, "the other session's was left alone");
 
     let elsewhere = world.cli(&["approve", "--all", "--session", "p"]).await;
-    assert!(elsewhere.code == Some(1) && elsewhere.stderr.contains("nothing waits"));
+    assert!(elsewhere.code == Some(5) && elsewhere.stderr.contains("nothing waits"));
     let approved = world.cli(&["approve", "--all", "--tool", "Bash"]).await.ok().stdout;
     assert_eq!(approved, "approved Bash: make d\n");
     for (held, _) in of_q {

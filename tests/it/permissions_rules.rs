@@ -241,7 +241,7 @@ async fn always_is_shown_in_words_before_it_is_made() {
         ]
     );
     let unsaid = world.cli(&["approve", id, "--always"]).await;
-    assert!(unsaid.code == Some(1) && unsaid.stderr.contains(words[1]), "{}", unsaid.stderr);
+    assert!(unsaid.code == Some(2) && unsaid.stderr.contains(words[1]), "{}", unsaid.stderr);
     assert_eq!(world.get("/api/permissions/rules").await.rows().len(), 0);
     let said = world.cli(&["approve", id, "--always", "--yes"]).await.ok();
     assert!(said.stdout.contains(words[0]), "{}", said.stdout);
@@ -279,7 +279,7 @@ async fn always_is_shown_in_words_before_it_is_made() {
     assert_eq!(decided(&world, &agent, "npm install").await.0["behavior"], "allow");
     let stranger =
         world.cli(&["rules", "add", "allow", "--tool", "Bash", "--project", "nowhere"]).await;
-    assert!(stranger.code == Some(1) && stranger.stderr.contains("project"), "{}", stranger.stderr);
+    assert!(stranger.code == Some(5) && stranger.stderr.contains("project"), "{}", stranger.stderr);
 }
 
 #[tokio::test]

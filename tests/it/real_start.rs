@@ -84,15 +84,16 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
 #[tokio::test]
 async fn the_command_line_says_what_holds_up_or_fails_a_start() {
     let held_up = world(World::build(), |c| c["projects"] = json!({})).await;
-    let ran = held_up.cli(&["run", "--name", "a", "hello"]).await.ok().stdout;
-    assert!(ran.contains("a is held up: ") && ran.contains("→ "), "{ran}");
+    let ran = held_up.cli(&["run", "--name", "a", "hello"]).await;
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.stdout.contains("a is held up: ") && ran.stdout.contains("→ "), "{ran:?}");
 
     let failing = World::build().stand_in().start().await;
     let program = &failing.env()["CHORUS_CLAUDE"];
     fs::write(program, "#!/bin/sh\ncase $1 in --version) echo 2.1.329;; *) exit 7;; esac\n")
         .expect("a program that ends at once");
     let ran = failing.cli(&["run", "--name", "b", "hello"]).await;
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.code, Some(9), "{ran:?}");
     assert!(ran.stdout.contains("b failed: ") && ran.stdout.contains("exit status 7"), "{ran:?}");
     let listed = failing.cli(&["ps"]).await.ok().stdout;
     assert!(listed.contains("exit status 7"), "a failure is news: {listed}");

@@ -155,16 +155,16 @@ async fn a_setting_that_cannot_be_used_is_named_with_its_origin() {
         let name = file.to_string_lossy();
         for args in [&["serve", "--config", &name][..], &["config", "--config", &name]] {
             let refused = world.cli(args).await;
-            assert_eq!(refused.code, Some(1), "{content}: {}", refused.stdout);
+            assert_eq!(refused.code, Some(2), "{content}: {}", refused.stdout);
             let text = refused.stderr;
             assert!(text.contains(key) && text.contains(&*name), "{content}: {text}");
         }
     }
     fs::write(&file, "port = = 1").expect("a file");
     let refused = world.cli(&["config", "--config", &file.to_string_lossy()]).await;
-    assert!(refused.code == Some(1) && refused.stderr.contains("line 1"), "{}", refused.stderr);
+    assert!(refused.code == Some(2) && refused.stderr.contains("line 1"), "{}", refused.stderr);
     let refused = world.cli(&["serve", "--port", "many"]).await;
-    assert!(refused.code == Some(1) && refused.stderr.contains("--port"), "{}", refused.stderr);
+    assert!(refused.code == Some(2) && refused.stderr.contains("--port"), "{}", refused.stderr);
 }
 
 #[tokio::test]

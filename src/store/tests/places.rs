@@ -11,7 +11,7 @@ use crate::domain::record::ToolStatus;
 use crate::domain::time::Timestamp;
 use crate::store::copy::copy;
 use crate::store::schema::Owner;
-use crate::store::{Db, Write, events, logs, sessions};
+use crate::store::{Db, Order, Write, events, logs, sessions};
 
 #[tokio::test]
 async fn everything_is_copied_into_the_other_database_and_back() {
@@ -26,7 +26,9 @@ async fn everything_is_copied_into_the_other_database_and_back() {
     let of = async |db: &Db| {
         let all = events::after(db, 0, 1_000).await.expect("events");
         let sessions = sessions::live(db).await.expect("sessions");
-        let logs = logs::list(db, sessions[0].id, &logs::Filter::default(), None, 100).await;
+        let logs =
+            logs::list(db, sessions[0].id, &logs::Filter::default(), Order::Oldest, None, 100)
+                .await;
         format!("{all:?} {sessions:?} {:?}", logs.expect("logs").items)
     };
     let before = of(&from.db).await;

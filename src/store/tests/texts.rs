@@ -10,7 +10,7 @@ use crate::domain::permission::DecidedBy;
 use crate::domain::record::{ToolStatus, Usage};
 use crate::domain::session::SessionName;
 use crate::domain::time::Timestamp;
-use crate::store::{Db, SettledPermission, Write, logs, messages, sessions};
+use crate::store::{Db, Order, SettledPermission, Write, logs, messages, sessions};
 
 /// Text that one of the databases could not keep: in every column there is.
 pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
@@ -116,6 +116,6 @@ pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
         let found = sessions::by_idempotency_key(db, &odd).await.expect("read");
         assert_eq!(found, sessions::by_name(db, &odd).await.expect("read"));
         let filter = logs::Filter { tool: Some(odd.clone()), status: Some(odd) };
-        logs::list(db, session.id, &filter, None, 10).await.expect("a list");
+        logs::list(db, session.id, &filter, Order::Oldest, None, 10).await.expect("a list");
     }
 }
