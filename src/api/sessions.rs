@@ -26,7 +26,7 @@ pub use types::{
 };
 
 use crate::services::{self, App, couriers, permissions, sessions};
-use crate::store::{conversations, logs, messages, usage};
+use crate::store::{conversations, logs, messages};
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -114,13 +114,11 @@ pub async fn get(
     Path(name): Path<String>,
 ) -> Result<Json<SessionDetail>, Problem> {
     let session = sessions::find(&app, &name).await?;
-    let usage =
-        usage::total(&app.db, session.id).await.map_err(crate::services::error::Error::from)?;
     let last_output = sessions::output(&app, &session, 0).await.ok().map(|text| tail(&text, 2_000));
-    Ok(Json(SessionDetail { session: view(&app, session).await?, last_output, usage }))
+    Ok(Json(SessionDetail { session: view(&app, session).await?, last_output }))
 }
 
-/// Changes what is kept with a session, or pauses, resumes or ends it by its `status`.
+/// Changes a session's budget or what is kept with it, or pauses, resumes or ends it by its `status`.
 #[utoipa::path(patch, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     request_body = SessionPatch,
     responses((status = 200, body = SessionView), (status = 404, body = Problem),
@@ -137,6 +135,9 @@ pub async fn update(
     let id = session.id.to_string();
     if let Some(metadata) = patch.metadata {
         session = sessions::set_metadata(&app, &id, metadata).await?;
+    }
+    if let Some(limit) = patch.budget_usd {
+        session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
     }
     match patch.status {
         Some(Wanted::Paused) => session = services::life::pause(&app, &id, actor(&headers)).await?,

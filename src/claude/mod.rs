@@ -13,11 +13,13 @@ mod text;
 pub mod hooks;
 pub mod installation;
 pub mod launch;
+pub mod models;
 pub mod paths;
 pub mod profile;
 pub mod screen;
 pub mod state_file;
 pub mod tail;
+pub mod telemetry;
 pub mod transcript;
 
 pub use json::input_digest;

@@ -13,13 +13,14 @@ mod user;
 use serde_json::{Map, Value};
 
 use super::json::{self, kind, text};
+use super::models;
 use super::text::{is_automatic, tagged};
 use crate::domain::ids::{ConversationId, ToolUseId};
 use crate::domain::message::Direction;
 use crate::domain::observation::Fact;
 use crate::domain::permission::Verdict;
 use crate::domain::prompt::digest;
-use crate::domain::record::{Record, ToolCall, ToolStatus, Usage, Utterance};
+use crate::domain::record::{Record, Response, ToolCall, ToolStatus, Utterance};
 use crate::domain::time::Timestamp;
 
 /// Why a line cannot be used. The next lines are not affected.
@@ -143,17 +144,13 @@ impl Line<'_> {
         if let (Some(id), Some(usage), false) =
             (text(message, "id"), message.get("usage").and_then(Value::as_object), synthetic)
         {
-            let count = |key| usage.get(key).and_then(Value::as_i64).unwrap_or_default().max(0);
-            self.item.records.push(Record::Usage {
-                message_id: id.to_owned(),
-                model: model.to_owned(),
-                usage: Usage {
-                    input_tokens: count("input_tokens"),
-                    output_tokens: count("output_tokens"),
-                    cache_creation_input_tokens: count("cache_creation_input_tokens"),
-                    cache_read_input_tokens: count("cache_read_input_tokens"),
-                },
-            });
+            let response = Response {
+                message_id: Some(id.to_owned()),
+                request_id: text(self.map, "requestId").map(str::to_owned),
+                ..models::response(model, usage, self.item.at)
+            };
+            self.item.facts.push(Fact::Responded(models::context(model, &response.usage)));
+            self.item.records.push(Record::Usage(response));
         }
     }
 

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::api::usage::UsageBy;
 use crate::domain::rule::RuleAction;
 use crate::domain::session::{PermissionMode, SessionName};
+use crate::domain::usage::Usd;
 
 /// Runs, watches and steers many Claude Code sessions.
 #[derive(Debug, Parser)]
@@ -82,6 +84,16 @@ pub enum Command {
     },
     /// Show who did what: decisions, rules, sessions, projects.
     Audit(Audit),
+    /// Show what was used: cost and tokens by day, model, project or session.
+    Usage(Usage),
+    /// Set what a session may cost in all, in US dollars; `none` takes the limit away.
+    Budget {
+        /// The session.
+        session: String,
+        /// The sum, such as 2.50
+        #[arg(value_parser = budget)]
+        usd: Limit,
+    },
     /// Interrupt a session's turn (one Escape).
     Interrupt(Session),
     /// Set a session aside: Claude ends; name, conversation and queue stay.
@@ -287,6 +299,41 @@ fn rule_action(text: &str) -> Result<RuleAction, String> {
     RuleAction::parse(text).ok_or_else(|| "expected allow, ask or deny".into())
 }
 
+/// What a session may cost: nothing in it is any sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit(pub Option<Usd>);
+
+fn budget(text: &str) -> Result<Limit, String> {
+    if text == "none" { Ok(Limit(None)) } else { usd(text).map(|usd| Limit(Some(usd))) }
+}
+
+fn usd(text: &str) -> Result<Usd, String> {
+    let number = text.trim_start_matches('$').parse().ok();
+    number.and_then(Usd::from_dollars).ok_or_else(|| "expected a sum such as 2.50".into())
+}
+
+/// Shows what was used.
+#[derive(Debug, clap::Args)]
+pub struct Usage {
+    /// What to sum up by: day, model, project or session
+    #[arg(long, default_value = "day", value_parser = by)]
+    pub by: UsageBy,
+    /// From this day on, in UTC, such as 2026-01-31 [default: 30 days ago]
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
+    /// Up to this day, included [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<String>,
+    /// At most N lines
+    #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
+    pub limit: u32,
+}
+
+fn by(text: &str) -> Result<UsageBy, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected day, model, project or session".into())
+}
+
 /// Shows the audit log.
 #[derive(Debug, clap::Args)]
 pub struct Audit {
@@ -356,6 +403,9 @@ pub struct Launch {
     /// How often within an hour Claude is started again by itself if it ends unasked.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub crash_restarts: u32,
+    /// What the session may cost, in US dollars; then it is stopped.
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    pub budget: Option<Usd>,
     /// Further arguments for Claude Code.
     #[arg(last = true, value_name = "CLAUDE ARGUMENTS")]
     pub extra: Vec<String>,

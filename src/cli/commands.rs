@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::args::{Command, New, Run, Send};
 use super::client::Client;
-use super::{attach, audit, launch, life, permissions, rules, show, start};
+use super::{attach, audit, launch, life, permissions, rules, show, start, usage};
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
@@ -65,6 +65,8 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         Command::Deny(deny) => return permissions::deny(client, deny, json).await,
         Command::Permissions { all } => permissions::list(client, all, json).await?,
         Command::Rules { what } => rules::run(client, what, json).await?,
+        Command::Usage(wanted) => usage::report(client, wanted, json).await?,
+        Command::Budget { session, usd } => usage::budget(client, &session, usd, json).await?,
         Command::Audit(audit) => return audit::run(client, audit, json).await,
         Command::Interrupt(_)
         | Command::Pause(_)

@@ -15,6 +15,7 @@ mod permissions;
 mod rules;
 mod show;
 mod start;
+mod usage;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;

@@ -20,6 +20,7 @@ pub mod projects;
 pub mod recover;
 pub mod rules;
 pub mod sessions;
+pub mod spending;
 pub mod terminal;
 pub mod user_hooks;
 pub mod watch;

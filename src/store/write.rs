@@ -15,7 +15,7 @@ use crate::domain::ids::{
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::project::Project;
-use crate::domain::record::{ToolCall, Usage, Utterance};
+use crate::domain::record::{Response, ToolCall, Utterance};
 use crate::domain::rule::Rule;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
@@ -108,18 +108,14 @@ pub enum Write {
         /// sent it.
         prompt: Option<String>,
     },
-    /// A response's tokens.
+    /// What a source tells of a response of the model.
     Usage {
         /// The session.
         session: SessionId,
         /// The conversation.
         conversation: ConversationId,
-        /// The model's id of the response.
-        message_id: String,
-        /// The model.
-        model: String,
-        /// The tokens.
-        usage: Usage,
+        /// The response.
+        response: Box<Response>,
     },
     /// A prompt that Chorus is to send.
     AddMessage {
@@ -245,8 +241,8 @@ impl Tx {
                 }
                 Ok(())
             }
-            Write::Usage { session, conversation, message_id, model, usage } => {
-                usage::add(self, session, &conversation, &message_id, &model, &usage).await
+            Write::Usage { session, conversation, response } => {
+                usage::add(self, session, &conversation, &response).await
             }
             Write::AddMessage { message, idempotency_key } => {
                 made.event(event::message(&message.message));

@@ -82,6 +82,8 @@ async fn the_command_line_explains_itself() {
         "permissions",
         "rules",
         "audit",
+        "usage",
+        "budget",
         "interrupt",
         "pause",
         "resume",

@@ -205,9 +205,10 @@ fn keys_are_unique_and_the_same_on_every_reading() {
 fn usage_is_told_by_response() {
     let mut usage: BTreeMap<String, Usage> = BTreeMap::new();
     for record in items("transcript").into_iter().flat_map(|item| item.records) {
-        if let Record::Usage { message_id, usage: u, model } = record {
-            assert_eq!(model, "claude-opus-4-8");
-            usage.insert(message_id, u);
+        if let Record::Usage(response) = record {
+            assert_eq!(response.model, "claude-opus-4-8");
+            assert!(response.request_id.is_some_and(|id| id.starts_with("req_")));
+            usage.insert(response.message_id.expect("a message"), response.usage);
         }
     }
     let first = usage["msg_14e66ddcca984719b11ffe57"];
@@ -223,7 +224,7 @@ fn a_sub_agents_file_names_its_agent() {
             match record {
                 Record::Said(said) => assert!(said.agent_id.is_some()),
                 Record::Tool(call) => assert!(call.agent_id.is_some()),
-                Record::Usage { .. } => {}
+                Record::Usage(_) => {}
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
 use crate::domain::session::{Conversation, Source};
 use crate::services::observe::{ReadTo, Report};
-use crate::services::{App, ingest};
+use crate::services::{App, ingest, spending};
 use crate::store::conversations;
 
 /// The transcripts that are followed.
@@ -106,7 +106,8 @@ impl Transcripts {
             if chunk.position == followed.position {
                 return;
             }
-            let report = report(followed, &chunk);
+            let mut report = report(followed, &chunk);
+            spending::estimate(&self.app, &mut report.records);
             if let Err(e) = ingest::observed(&self.app, report).await {
                 tracing::warn!(error = %e, "a part of a transcript was not recorded; it is read again");
                 return;
