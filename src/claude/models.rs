@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::domain::record::{Response, Usage};
+use crate::domain::record::{Response, Total, Usage};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Context, Price, Usd};
+use crate::domain::usage::{Context, MOST_FOR_A_RESPONSE, Price, Usd};
 
 /// The most tokens that one response is believed to have used: its sums stay far from overflowing.
 const MOST_TOKENS: i64 = 1_000_000_000;
+
+/// The same for all responses of a conversation.
+const MOST_IN_ALL: i64 = 1_000 * MOST_TOKENS;
+/// The most that all of them are believed to have cost.
+const MOST_MONEY: Usd = Usd(100 * MOST_FOR_A_RESPONSE.0);
 
 /// A model that is known.
 struct Model {
@@ -155,6 +160,21 @@ pub fn response(model: &str, usage: &Map<String, Value>, at: Timestamp) -> Respo
         estimated: None,
         at,
     }
+}
+
+/// Reads what Claude Code says that all responses of a model used (`modelUsage` of its `cost-state`).
+pub(super) fn total(model: &str, sum: &Map<String, Value>) -> Option<Total> {
+    let count = |key: &str| sum.get(key)?.as_i64().filter(|n| (0..=MOST_IN_ALL).contains(n));
+    Some(Total {
+        model: plain(model).to_owned(),
+        usage: Usage {
+            input_tokens: count("inputTokens")?,
+            output_tokens: count("outputTokens")?,
+            cache_creation_input_tokens: count("cacheCreationInputTokens")?,
+            cache_read_input_tokens: count("cacheReadInputTokens")?,
+        },
+        cost: Usd::from_dollars(sum.get("costUSD")?.as_f64()?).filter(|usd| *usd <= MOST_MONEY)?,
+    })
 }
 
 /// A tokens' count as Claude Code's log has it, within reason.

@@ -82,6 +82,7 @@ pub fn parse_line(line: &[u8], now: Timestamp) -> Result<Option<TranscriptItem>,
         Some("assistant") => line.assistant(),
         Some("attachment") => line.attachment(),
         Some("queue-operation") => line.queue(),
+        Some("cost-state") => line.cost_state(),
         _ => {}
     }
     let item = line.item;
@@ -229,6 +230,17 @@ impl Line<'_> {
             let digest = digest(&super::text::unwrap_paste(said));
             self.item.facts.push(Fact::PromptSubmitted { digest, automatic: is_automatic(said) });
         }
+    }
+
+    /// What the conversation has used, over all its processes; written at an orderly end (2.1.329).
+    fn cost_state(&mut self) {
+        if self.flag("hasUnknownModelCost") {
+            return;
+        }
+        let models = self.map.get("modelUsage").and_then(Value::as_object);
+        self.item.records.extend(models.into_iter().flatten().filter_map(|(model, sum)| {
+            Some(Record::Total(models::total(model, sum.as_object()?)?))
+        }));
     }
 
     /// A background task's report, which Claude Code gives to the model as if it were a prompt.

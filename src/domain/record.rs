@@ -92,6 +92,19 @@ pub enum Record {
     Said(Utterance),
     /// What a response of the model used.
     Usage(Response),
+    /// What all responses of one model in a conversation used, as Claude Code sums it up at its end.
+    Total(Total),
+}
+
+/// What all responses of one model in a conversation used and cost, as Claude Code says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The model.
+    pub model: String,
+    /// The tokens.
+    pub usage: Usage,
+    /// The cost.
+    pub cost: Usd,
 }
 
 /// What one source knows of one response of the model. The transcript knows its message, Claude Code's

@@ -327,7 +327,7 @@ pub fn scrub_records(records: &mut [Record]) {
                 }
             }
             Record::Said(u) => u.text = scrub(&u.text).into_owned(),
-            Record::Usage(_) => {}
+            Record::Usage(_) | Record::Total(_) => {}
         }
     }
 }

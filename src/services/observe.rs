@@ -233,8 +233,12 @@ impl Intake<'_> {
                 self.unit.write(Write::Usage { session, conversation, response });
                 self.unit.then(Effect::Account(session));
             }
+            (Record::Total(total), Some(id)) => {
+                self.unit.write(Write::SettleUsage { session, conversation: id.clone(), total });
+                self.unit.then(Effect::Account(session));
+            }
             // Without its conversation an utterance has no identity: the transcript will tell it.
-            (Record::Said(_) | Record::Usage(_), None) => {}
+            (Record::Said(_) | Record::Usage(_) | Record::Total(_), None) => {}
         }
     }
 
@@ -355,8 +359,10 @@ impl Intake<'_> {
         }
         let watch = |s: &SessionState| (s.process, s.conversation.clone());
         let rewatch = watch(before) != watch(after);
-        let used = |s: &SessionState| (s.spending, s.context.clone(), s.budget);
-        if used(before) != used(after) {
+        if before.spending != after.spending
+            || before.context != after.context
+            || before.budget != after.budget
+        {
             let data = spending::event(session, self.unit.now);
             self.unit.event(EventKind::Usage, self.id, self.unit.now, &data);
         }

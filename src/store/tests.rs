@@ -26,6 +26,7 @@ use crate::domain::time::Timestamp;
 use texts::whatever_text_comes_it_is_kept;
 use usage::{
     a_response_counts_once_whoever_tells_of_it, sums_are_the_same_by_whatever_they_are_grouped,
+    the_last_word_on_a_conversation_settles_it,
 };
 
 /// A database of a test's own.
@@ -83,6 +84,7 @@ on_both! {
     a_prompt_is_claimed_once
     a_response_counts_once_whoever_tells_of_it
     sums_are_the_same_by_whatever_they_are_grouped
+    the_last_word_on_a_conversation_settles_it
     events_get_ascending_ids_and_come_once
     what_was_not_committed_leaves_no_trace
 }

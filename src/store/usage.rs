@@ -1,11 +1,15 @@
 //! What the model's responses used: each response is one row, whoever tells of it, and every change of
 //! one is added to running sums in the same transaction.
 
+mod settle;
+
 use super::{Db, Result, Tx, key, on, text};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::record::{Response, Usage};
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Timestamp};
 use crate::domain::usage::{Spending, Usd};
+
+pub(super) use settle::settle;
 
 macro_rules! sums {
     ($($before:literal)?) => {
@@ -130,6 +134,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     BY_PROJECT,
     BY_SESSION,
     ALL,
+    settle::BY_DAY,
+    settle::TELL,
+    settle::CORRECT,
 ];
 
 /// What usage is summed up by.
@@ -316,29 +323,39 @@ pub(super) async fn add(
             (new, Spending::default())
         }
     };
-    let after = row.spending();
+    let day = Day::of(Timestamp(row.responded_at));
+    move_sums(tx, session, &row.model, day, &before, &row.spending()).await
+}
+
+/// Brings the sums from one state of what they are made of to the next.
+async fn move_sums(
+    tx: &mut Tx,
+    session: SessionId,
+    model: &str,
+    day: Day,
+    before: &Spending,
+    after: &Spending,
+) -> Result<()> {
     if after == before {
         return Ok(());
     }
-    let day = Day::of(crate::domain::time::Timestamp(row.responded_at)).0;
-    macro_rules! bind {
+    let (was, is) = (&before.tokens, &after.tokens);
+    let moved = [
+        after.responses - before.responses,
+        after.unpriced - before.unpriced,
+        is.input_tokens - was.input_tokens,
+        is.output_tokens - was.output_tokens,
+        is.cache_creation_input_tokens - was.cache_creation_input_tokens,
+        is.cache_read_input_tokens - was.cache_read_input_tokens,
+        after.told.0 - before.told.0,
+        after.estimated.0 - before.estimated.0,
+    ];
+    macro_rules! add {
         ($query:expr) => {
-            $query
-                .bind(after.responses - before.responses)
-                .bind(after.unpriced - before.unpriced)
-                .bind(after.tokens.input_tokens - before.tokens.input_tokens)
-                .bind(after.tokens.output_tokens - before.tokens.output_tokens)
-                .bind(
-                    after.tokens.cache_creation_input_tokens
-                        - before.tokens.cache_creation_input_tokens,
-                )
-                .bind(after.tokens.cache_read_input_tokens - before.tokens.cache_read_input_tokens)
-                .bind(after.told.0 - before.told.0)
-                .bind(after.estimated.0 - before.estimated.0)
+            on!(execute tx, moved.iter().fold($query, |query, by| query.bind(*by)))
         };
     }
-    on!(execute tx, bind!(sqlx::query(ADD_TO_SESSION).bind(session.to_string())));
-    on!(execute tx, bind!(sqlx::query(ADD_TO_DAY)
-        .bind(session.to_string()).bind(key(&row.model)).bind(day)));
+    add!(sqlx::query(ADD_TO_SESSION).bind(session.to_string()));
+    add!(sqlx::query(ADD_TO_DAY).bind(session.to_string()).bind(key(model)).bind(day.0));
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::domain::ids::{
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::project::Project;
-use crate::domain::record::{Response, ToolCall, Utterance};
+use crate::domain::record::{Response, ToolCall, Total, Utterance};
 use crate::domain::rule::Rule;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
@@ -116,6 +116,15 @@ pub enum Write {
         conversation: ConversationId,
         /// The response.
         response: Box<Response>,
+    },
+    /// What Claude Code says that a conversation cost in all.
+    SettleUsage {
+        /// The session.
+        session: SessionId,
+        /// The conversation.
+        conversation: ConversationId,
+        /// The sum, of one model.
+        total: Total,
     },
     /// A prompt that Chorus is to send.
     AddMessage {
@@ -243,6 +252,9 @@ impl Tx {
             }
             Write::Usage { session, conversation, response } => {
                 usage::add(self, session, &conversation, &response).await
+            }
+            Write::SettleUsage { session, conversation, total } => {
+                usage::settle(self, session, &conversation, &total).await
             }
             Write::AddMessage { message, idempotency_key } => {
                 made.event(event::message(&message.message));

@@ -52,6 +52,18 @@ async fn wait_for_cost(world: &World, session: &str, source: &str, least: f64) -
     .await
 }
 
+/// Ends a session's Claude, and reads what it says that the conversation cost, if its version does.
+async fn stated(world: &World, session: &str) -> Option<f64> {
+    let conversations = world.get(format!("/api/sessions/{session}/conversations")).await.rows();
+    world.command_of_claude(session, "/exit").await;
+    world.wait_for_status(session, "stopped").await;
+    let path = conversations[0]["transcript_path"].as_str().expect("a path").to_owned();
+    let transcript = std::fs::read_to_string(path).expect("a transcript");
+    let state = transcript.lines().rfind(|line| line.contains(r#""type":"cost-state""#))?;
+    let state: Value = serde_json::from_str(state).expect("JSON");
+    state["totalCostUSD"].as_f64()
+}
+
 #[tokio::test]
 async fn the_cost_is_what_claude_code_says_and_counts_once() {
     let world = World::build().script(script()).env("CHORUS_PRICES", ABSURD).start().await;
@@ -84,15 +96,7 @@ async fn the_cost_is_what_claude_code_says_and_counts_once() {
     assert_eq!(report["total"]["responses"], 2, "{report}");
 
     // At its end, newer versions sum it up themselves.
-    let path =
-        world.get("/api/sessions/p/conversations").await.rows()[0]["transcript_path"].clone();
-    world.command_of_claude("p", "/exit").await;
-    world.wait_for_status("p", "stopped").await;
-    let transcript = std::fs::read_to_string(path.as_str().expect("a path")).expect("a transcript");
-    let state = transcript.lines().rfind(|line| line.contains(r#""type":"cost-state""#));
-    if let Some(state) = state {
-        let state: Value = serde_json::from_str(state).expect("JSON");
-        let stated = state["totalCostUSD"].as_f64().expect("a sum");
+    if let Some(stated) = stated(&world, "p").await {
         assert!((usd - stated).abs() < 1e-9, "{usd} and {stated}");
     }
 
@@ -125,6 +129,12 @@ async fn telemetry_that_is_its_users_is_left_alone_and_the_cost_estimated() {
     assert_eq!(env.keys().find(added), None);
     let page = world.get("/").await.expect(200).text();
     assert!(page.contains("about $1.") && page.contains("context 34 % full"), "{page}");
+
+    // At its end, newer versions say themselves what it was.
+    if stated(&world, "p").await.is_some() {
+        let view = wait_for_cost(&world, "p", "claude", 0.5).await;
+        assert_eq!(view["cost"]["usd"], json!(expensive(&view)));
+    }
 
     // The same if it is only said in Claude Code's settings, or in the launch.
     let world = World::start().await;

@@ -2,7 +2,7 @@
 
 use super::{begin, project, session as session_of, write};
 use crate::domain::ids::ConversationId;
-use crate::domain::record::{Response, Usage};
+use crate::domain::record::{Response, Total, Usage};
 use crate::domain::session::Session;
 use crate::domain::time::{Day, Timestamp};
 use crate::domain::usage::{Spending, Usd};
@@ -132,6 +132,46 @@ pub(super) async fn sums_are_the_same_by_whatever_they_are_grouped(db: &Db) {
     assert_eq!(sums(Some(Group::Project), (3, 3), None, 9).await, [line(&project, "q", 32)]);
     assert_eq!(sums(None, (0, 9), Some(&project), 1).await, [line("", "", 48)]);
     assert_eq!(sums(None, (5, 9), None, 1).await, [line("", "", 0)], "nothing is nothing");
+}
+
+pub(super) async fn the_last_word_on_a_conversation_settles_it(db: &Db) {
+    let session = begin(db).await;
+    let day = |n: i64| Timestamp(n * 86_400_000 + 5);
+    let settle = |conversation: &str, input, output, nanos| Write::SettleUsage {
+        session: session.id,
+        conversation: ConversationId(conversation.into()),
+        total: Total {
+            model: "opus".into(),
+            usage: Usage { input_tokens: input, output_tokens: output, ..Usage::default() },
+            cost: Usd(nanos),
+        },
+    };
+    let unpriced = Response { estimated: None, at: day(2), ..response("m2", 4) };
+    let writes = vec![
+        used(&session, "c", Response { at: day(1), ..response("m1", 1) }),
+        used(&session, "c", unpriced),
+        used(&session, "c", of_request("r3", Response { at: day(2), ..response("m3", 8) })),
+        used(&session, "c", told("r3", 100)),
+        used(&session, "other", Response { at: day(2), ..response("m4", 16) }),
+    ];
+    write(db, writes).await;
+    assert_eq!(sums(db, &session).await, (4, 1, 29, 100, 34));
+    // It has tokens in it that nobody told of: a fork's original, say.
+    write(db, vec![settle("c", 31, 13, 500)]).await;
+    assert_eq!(sums(db, &session).await, (4, 1, 29, 100, 34));
+    write(db, vec![settle("c", 30, 13, 500)]).await;
+    assert_eq!(sums(db, &session).await, (4, 0, 29, 500, 32), "the other is estimated still");
+    let days = report(db, Some(Group::Day), (Day(0), Day(9)), None, 9).await.expect("a report");
+    let days: Vec<_> = days.iter().map(|d| (d.key.as_str(), d.spending.told.0)).collect();
+    assert_eq!(days, [("2", 498), ("1", 2)]);
+    // Once; and what the log tells late is in it already.
+    write(
+        db,
+        vec![settle("c", 30, 13, 900), used(&session, "c", of_request("r1", response("m1", 1)))],
+    )
+    .await;
+    write(db, vec![used(&session, "c", told("r1", 77))]).await;
+    assert_eq!(sums(db, &session).await.3, 500);
 }
 
 /// What an earlier version has counted is not lost.
