@@ -85,9 +85,13 @@ const MODELS: &[Model] = &[
 /// What marks a name whose context holds a million tokens.
 const MILLION: &str = "[1m]";
 
+/// The longest name of a model that is kept. Bytes.
+const LONGEST_NAME: usize = 128;
+
 /// A model's name without the mark of its large context: as the price list and the sums have it.
 pub fn plain(name: &str) -> &str {
-    name.strip_suffix(MILLION).unwrap_or(name)
+    let name = name.strip_suffix(MILLION).unwrap_or(name);
+    &name[..name.floor_char_boundary(LONGEST_NAME)]
 }
 
 /// Finds a model by its name, however a provider writes it (`us.anthropic.claude-opus-4-1-20250805-v1:0`,
@@ -110,7 +114,7 @@ fn find(name: &str) -> Option<&'static Model> {
 
 /// How many tokens fit into a model's context. `None` if it is not known.
 fn window(name: &str) -> Option<i64> {
-    if name.ends_with(MILLION) { Some(LARGE) } else { find(name).map(|m| m.window) }
+    marked_window(name).or_else(|| find(name).map(|m| m.window))
 }
 
 /// How full a model's context was after a response.
@@ -127,12 +131,10 @@ pub fn context(model: &str, usage: &Usage) -> Context {
     Context { model: plain(model).to_owned(), used, window }
 }
 
-/// The same for a Claude that was launched with this model: the large context is a mark of that name,
-/// which the model itself does not repeat.
-pub fn launched_with(launched: Option<&str>, context: &Context) -> Context {
-    let large = launched.is_some_and(|name| name.ends_with(MILLION));
-    let window = context.window.map(|window| if large { window.max(LARGE) } else { window });
-    Context { window, ..context.clone() }
+/// The window that a name is marked with: Claude Code names a model so to its hooks and takes it so at its
+/// launch, and the model itself does not repeat it.
+pub fn marked_window(name: &str) -> Option<i64> {
+    name.ends_with(MILLION).then_some(LARGE)
 }
 
 /// Reads what the model's API says that a response used (`usage` in

@@ -111,6 +111,8 @@ pub enum Fact {
     },
     /// The model responded, as the transcript tells; its context is that full now.
     Responded(Context),
+    /// Claude Code has named its model, and with it the size of the context if that is a special one.
+    WindowTold(Option<i64>),
     /// The store has summed up what the session used so far.
     Spent(Spending),
     /// Somebody set the session's budget, or took it away.

@@ -261,6 +261,9 @@ pub struct SessionState {
     /// How full the model's context is; unknown before a conversation's first response.
     #[serde(default)]
     pub context: Option<Context>,
+    /// Tokens that fit into the context, if Claude Code has said that they are more than usual.
+    #[serde(default)]
+    pub window: Option<i64>,
     /// What it may cost.
     #[serde(default)]
     pub budget: Option<Budget>,
@@ -292,6 +295,7 @@ impl SessionState {
             crashes: Vec::new(),
             spending: Spending::default(),
             context: None,
+            window: None,
             budget: None,
         }
     }

@@ -179,6 +179,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same with a window that somebody knows of, if that is the larger one.
+    pub fn with_window(&self, told: Option<i64>) -> Self {
+        Self { window: self.window.max(told), ..self.clone() }
+    }
+
     /// How full it is, in per cent.
     pub fn percent(&self) -> Option<i64> {
         let window = self.window.filter(|window| *window > 0)?;
@@ -290,6 +295,9 @@ mod tests {
         }
         assert_eq!(Budget::of(Usd(i64::MAX)).level_at(Usd(i64::MAX - 1)), BudgetLevel::Close);
         let context = |used, window| Context { model: "m".into(), used, window }.percent();
+        let of = Context { model: "m".into(), used: 1, window: Some(200) };
+        let windows = [None, Some(100), Some(300)].map(|told| of.with_window(told).window);
+        assert_eq!(windows, [Some(200), Some(200), Some(300)]);
         assert_eq!((context(50_000, Some(200_000)), context(1, None)), (Some(25), None));
     }
 }

@@ -27,7 +27,7 @@ use crate::domain::observation::Fact;
 use crate::domain::record::{Record, Response};
 use crate::domain::session::{Session, Source};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Budget, BudgetLevel, Context, Cost, Usd};
+use crate::domain::usage::{Budget, BudgetLevel, Cost, Usd};
 use crate::store::{Write, usage};
 
 /// What is to be looked after. Each session is in it once at most.
@@ -244,9 +244,14 @@ pub fn used(session: &Session) -> Used {
         level: budget.level,
     };
     let context = state.context.as_ref().map(|known| {
-        let context = models::launched_with(session.launch.model.as_deref(), known);
-        let Context { model, used, window } = context.clone();
-        ContextView { model, used, window, percent: context.percent() }
+        let launched = session.launch.model.as_deref().and_then(models::marked_window);
+        let context = known.with_window(state.window.max(launched));
+        ContextView {
+            percent: context.percent(),
+            model: context.model,
+            used: context.used,
+            window: context.window,
+        }
     });
     Used { cost: state.spending.cost(), context, budget: state.budget.map(view) }
 }

@@ -166,6 +166,7 @@ impl Step<'_> {
                 self.tool_started(tool_use, tool, input_digest, agent_id.as_deref(), o);
             }
             Fact::ToolFinished { tool_use, denied } => self.tool_finished(tool_use, *denied, o),
+            Fact::WindowTold(window) => self.state.window = *window,
             Fact::Spent(spending) => self.state.spending = *spending,
             Fact::BudgetSet(limit) => self.budget_set(*limit),
             _ if !self.of_this_conversation(o) => {}
