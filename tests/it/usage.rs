@@ -222,3 +222,63 @@ async fn a_port_that_is_taken_is_replaced_and_said() {
     wait_for_cost(&world, "b", 0.5).await;
     drop(taken);
 }
+
+/// A line of a transcript: a response's, or one of its.
+fn line(message: &str, model: &str, input: i64, output: i64) -> String {
+    let now = chorus::clock::now().to_string();
+    let text = format!("{message} after {output}");
+    let body = json!({"type": "assistant", "uuid": format!("{message}-{output}"), "timestamp": now,
+        "requestId": format!("req-{message}"), "message": {"id": message, "model": model,
+            "content": [{"type": "text", "text": text}],
+            "usage": {"input_tokens": input, "output_tokens": output}}});
+    format!("{body}\n")
+}
+
+#[tokio::test]
+async fn what_only_the_transcript_tells_is_estimated_and_what_nobody_knows_has_no_figure() {
+    use std::io::Write as _;
+    let prices = r#"{ "own-model" = { input = 1, output = 10 } }"#;
+    let world = World::build().stand_in().env("CHORUS_PRICES", prices).start().await;
+    let agent = world.begin("a").await;
+    let path = world.root().join("transcript.jsonl");
+    let mut transcript = std::fs::File::create(&path).expect("a transcript");
+    let start = json!({"source": "startup", "model": "strange-model[1m]", "transcript_path": path});
+    world.post_hook(&agent, "SessionStart", &start).await.expect(204);
+    let mut write = |line: String| transcript.write_all(line.as_bytes()).expect("a line");
+    let shows = async |what: &str, fact: &dyn Fn(&Value) -> bool| {
+        world
+            .wait_for(what, async || {
+                let view = world.session("a").await;
+                if fact(&view) { Ok(view) } else { Err(view.to_string()) }
+            })
+            .await
+    };
+    write(line("m1", "strange-model", 99_000, 1_000));
+    let view = shows("its tokens", &|v| v["tokens"]["output_tokens"] == 1_000).await;
+    assert!(view["cost"].is_null(), "no figure is better than a wrong one: {view}");
+    let context =
+        json!({"model": "strange-model", "used": 100_000, "window": 1_000_000, "percent": 10});
+    assert_eq!(view["context"], context);
+    // Two lines of one response, of which the last has all its tokens.
+    write(line("m2", "own-model", 1_000_000, 1));
+    write(line("m2", "own-model", 1_000_000, 100_000));
+    let view = shows("its cost", &|v| v["cost"]["usd"] == 2.0).await;
+    let cost =
+        json!({"usd": 2.0, "source": "estimated", "estimated_usd": 2.0, "unpriced_responses": 1});
+    assert_eq!(view["cost"], cost);
+    let shown = world.cli(&["show", "a"]).await.ok().stdout;
+    assert!(shown.contains("cost        $2.00 (estimated)"), "{shown}");
+    let listed = world.cli(&["ps"]).await.ok().stdout;
+    assert!(listed.contains("~$2.00+"), "{listed}");
+
+    let log = log(&agent.conversation, "req-m2", &json!(1.5));
+    Receiver::of(agent.pid).tell(&log).await.expect(200);
+    let view = wait_for_cost(&world, "a", 1.5).await;
+    assert_eq!(
+        (&view["cost"]["source"], &view["cost"]["unpriced_responses"]),
+        (&json!("claude"), &json!(1))
+    );
+    assert_eq!(view["tokens"]["input_tokens"], 1_099_000, "it is one response");
+    world.post_hook(&agent, "PostCompact", &json!({"trigger": "manual"})).await.expect(204);
+    shows("the context is not known after a compaction", &|v| v["context"].is_null()).await;
+}
