@@ -133,11 +133,12 @@ pub async fn update(
     // By its id from here on: an ended session's name may be another's.
     let mut session = sessions::find(&app, &name).await?;
     let id = session.id.to_string();
-    if let Some(metadata) = patch.metadata {
-        session = sessions::set_metadata(&app, &id, metadata).await?;
-    }
+    // First, as it may be refused.
     if let Some(limit) = patch.budget_usd {
         session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
+    }
+    if let Some(metadata) = patch.metadata {
+        session = sessions::set_metadata(&app, &id, metadata).await?;
     }
     match patch.status {
         Some(Wanted::Paused) => session = services::life::pause(&app, &id, actor(&headers)).await?,

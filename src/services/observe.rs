@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::engine::{Effect, Unit};
 use super::live::Live;
-use super::sessions::act;
 use super::spending;
 use crate::domain::audit::Actor;
 use crate::domain::event::{self, EventKind, NewEvent};
@@ -281,7 +280,8 @@ impl Intake<'_> {
             }
             Change::BudgetSpent => {
                 if let Some(session) = self.live.session(self.id) {
-                    let act = act(self.unit.now, Actor::chorus(), "budget.spent", session);
+                    let act =
+                        spending::act(self.unit.now, Actor::chorus(), "budget.spent", session);
                     self.unit.write(Write::Audit(act));
                 }
             }

@@ -5,7 +5,7 @@
 //! sums of a session stand in the transaction of the row. One task reads them when they have moved, and
 //! tells them as an observation, so that what follows is the reducer's to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,14 +17,14 @@ use utoipa::ToSchema;
 
 use super::error::Error;
 use super::observe::{Report, observe};
-use super::sessions::{act, find};
+use super::sessions::find;
 use super::{App, ingest, life};
 use crate::claude::{models, telemetry};
 use crate::clock;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
-use crate::domain::record::{Record, Response};
+use crate::domain::record::Record;
 use crate::domain::session::{Session, Source};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Budget, BudgetLevel, Cost, Usd};
@@ -126,17 +126,13 @@ pub async fn take_log(
     }
     let requests = telemetry::requests(&body, clock::now());
     let requests = requests.map_err(|e| Error::invalid("body", e.to_string()))?;
-    let mut by_conversation: Vec<(ConversationId, Vec<Response>)> = Vec::new();
+    let mut by_conversation: HashMap<ConversationId, Vec<Record>> = HashMap::new();
     for (conversation, response) in requests {
-        match by_conversation.iter_mut().find(|(known, _)| *known == conversation) {
-            Some((_, responses)) => responses.push(response),
-            None => by_conversation.push((conversation, vec![response])),
-        }
+        by_conversation.entry(conversation).or_default().push(Record::Usage(response));
     }
-    for (conversation, responses) in by_conversation {
-        let mut report = Report::new(session, Source::Telemetry);
-        report.conversation = Some(conversation);
-        report.records = responses.into_iter().map(Record::Usage).collect();
+    for (conversation, records) in by_conversation {
+        let conversation = Some(conversation);
+        let report = Report { conversation, records, ..Report::new(session, Source::Telemetry) };
         ingest::observed(app, report).await?;
     }
     Ok(())
@@ -148,15 +144,15 @@ pub async fn variables(
     app: &App,
     session: &Session,
     mut env: impl Iterator<Item = &String>,
-) -> std::collections::BTreeMap<String, String> {
+) -> BTreeMap<String, String> {
     let Some(receiver) = app.receiver().filter(|_| app.config.claude_telemetry) else {
-        return Default::default();
+        return BTreeMap::new();
     };
     let config = app.claude_config_dir(session).await;
     let workspace = std::path::Path::new(&session.workspace_path);
     if env.any(|name| telemetry::concerns(name)) || telemetry::is_in_settings(&config, workspace) {
         tracing::info!(session = %session.id, "Claude Code's telemetry is set up by its user: {} keeps it, and its cost is estimated", session.name);
-        return Default::default();
+        return BTreeMap::new();
     }
     telemetry::variables(&endpoint(receiver, session.id), &app.log_token(session.id))
 }
@@ -190,6 +186,14 @@ pub async fn set_budget(
             Ok(session)
         })
         .await
+}
+
+/// What the audit log keeps of a session's budget.
+pub(super) fn act(at: Timestamp, actor: Actor, action: &'static str, session: &Session) -> Act {
+    let budget = session.state.budget.map(|budget| budget.limit);
+    let spent = session.state.spending.total();
+    let data = json!({ "name": session.name, "budget_usd": budget, "spent_usd": spent });
+    Act::new(at, actor, action, data).session(session.id).subject(session.id)
 }
 
 /// Checks a budget.

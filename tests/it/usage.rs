@@ -185,10 +185,11 @@ async fn a_spent_budget_keeps_prompts_back_until_it_is_raised() {
     level("a", "spent").await;
 
     for bad in [json!(0), json!(-1), json!("2"), json!(1e300)] {
-        let refused =
-            world.patch("/api/sessions/a", &json!({ "budget_usd": bad })).await.expect(422);
+        let patch = json!({ "budget_usd": bad, "metadata": { "changed": true } });
+        let refused = world.patch("/api/sessions/a", &patch).await.expect(422);
         assert_eq!(refused.json()["errors"][0]["field"], "budget_usd", "{}", refused.text());
     }
+    assert_eq!(world.session("a").await["metadata"], json!({}), "what is refused changes nothing");
     let bad = json!({"name": "c", "launch": {"budget_usd": 0}});
     let refused = world.post("/api/sessions", &bad).await.expect(422).json();
     assert_eq!(refused["errors"][0]["field"], "launch.budget_usd");
@@ -201,6 +202,9 @@ async fn a_spent_budget_keeps_prompts_back_until_it_is_raised() {
     assert_eq!(lowered["budget"]["level"], "spent");
     let freed = world.cli(&["--json", "budget", "a", "none"]).await.ok().json();
     assert!(freed["budget"].is_null() && freed["detail"]["budget"].is_null(), "{freed}");
+    let entries = world.cli(&["--json", "audit", "--action", "budget.spent"]).await.ok().json();
+    let data = json!({"name": "a", "budget_usd": 2.0, "spent_usd": 2.1});
+    assert_eq!(entries[0]["data"], data, "{entries}");
     let audit = world.cli(&["audit"]).await.ok().stdout;
     assert_eq!(audit.matches("budget.spent").count(), 2, "{audit}");
     assert_eq!(audit.matches("budget.set").count(), 3, "{audit}");
