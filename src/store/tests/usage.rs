@@ -1,5 +1,7 @@
 //! What responses used: each counts once, and the sums say so.
 
+use sqlx::{Executor as _, SqlSafeStr as _};
+
 use super::{begin, project, session as session_of, write};
 use crate::domain::ids::ConversationId;
 use crate::domain::record::{Response, Total, Usage};
@@ -175,32 +177,52 @@ pub(super) async fn the_last_word_on_a_conversation_settles_it(db: &Db) {
 }
 
 /// What an earlier version has counted is not lost.
+macro_rules! what_was_counted_before_is_summed_up {
+    ($connection:expr, $core:literal, $usage:literal) => {{
+        let mut old = $connection;
+        for sql in [
+            include_str!($core),
+            "INSERT INTO projects VALUES ('p', 'p', '/p', 1, 1);
+            INSERT INTO sessions (id, project_id, name, tmux_session, runtime, workspace_path, launch,
+                metadata, state, status, claude_status, live, created_at, updated_at)
+                VALUES ('s', 'p', 's', 's', 'tmux', '/p', '', '', '', '', '', 1, 1, 1);
+            INSERT INTO conversations (id, session_id, started_at) VALUES ('c', 's', 172800005);
+            INSERT INTO token_usage VALUES ('c', 'm1', 's', 'opus', 1, 2, 3, 4);
+            INSERT INTO token_usage VALUES ('c', 'm2', 's', 'opus', 10, 20, 30, 40);",
+            include_str!($usage),
+        ] {
+            let sql = sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str();
+            old.execute(sqlx::raw_sql(sql)).await.expect("SQL");
+        }
+        let row: (i64, i64, i64, i64, i64, i64, i64) = sqlx::query_as(
+            "SELECT d.day, s.responses, s.unpriced, s.input_tokens, s.output_tokens, \
+             d.cache_read_input_tokens, d.estimated_nanos \
+             FROM session_usage s JOIN usage_days d ON d.session_id = s.session_id",
+        )
+        .fetch_one(&mut old)
+        .await
+        .expect("a row");
+        assert_eq!(row, (2, 2, 2, 11, 22, 44, 0));
+    }};
+}
+
 #[tokio::test]
-async fn what_was_counted_before_is_summed_up() {
-    use sqlx::{Executor as _, SqlSafeStr as _};
+async fn what_was_counted_before_is_summed_up_on_sqlite() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true);
-    let mut old = sqlx::ConnectOptions::connect(&options).await.expect("a database");
-    for sql in [
-        include_str!("../../../migrations/sqlite/0001_core.sql"),
-        "INSERT INTO projects VALUES ('p', 'p', '/p', 1, 1);
-        INSERT INTO sessions (id, project_id, name, tmux_session, runtime, workspace_path, launch,
-            metadata, state, status, claude_status, live, created_at, updated_at)
-            VALUES ('s', 'p', 's', 's', 'tmux', '/p', '', '', '', '', '', 1, 1, 1);
-        INSERT INTO conversations (id, session_id, started_at) VALUES ('c', 's', 172800005);
-        INSERT INTO token_usage VALUES ('c', 'm1', 's', 'opus', 1, 2, 3, 4);
-        INSERT INTO token_usage VALUES ('c', 'm2', 's', 'opus', 10, 20, 30, 40);",
-        include_str!("../../../migrations/sqlite/0004_usage.sql"),
-    ] {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str();
-        old.execute(sqlx::raw_sql(sql)).await.expect("SQL");
-    }
-    type Row = (i64, i64, i64, i64, i64, i64, i64);
-    let row: Row = sqlx::query_as(
-        "SELECT d.day, s.responses, s.unpriced, s.input_tokens, s.output_tokens, d.cache_read_input_tokens, \
-         d.estimated_nanos FROM session_usage s JOIN usage_days d ON d.session_id = s.session_id",
-    )
-    .fetch_one(&mut old)
-    .await
-    .expect("a row");
-    assert_eq!(row, (2, 2, 2, 11, 22, 44, 0));
+    what_was_counted_before_is_summed_up!(
+        sqlx::ConnectOptions::connect(&options).await.expect("a database"),
+        "../../../migrations/sqlite/0001_core.sql",
+        "../../../migrations/sqlite/0004_usage.sql"
+    );
+}
+
+#[tokio::test]
+async fn what_was_counted_before_is_summed_up_on_postgres() {
+    use sqlx::Connection as _;
+    let Some(database) = scratch_postgres::empty_database().await else { return };
+    what_was_counted_before_is_summed_up!(
+        sqlx::PgConnection::connect(database.url()).await.expect("a database"),
+        "../../../migrations/postgres/0001_core.sql",
+        "../../../migrations/postgres/0004_usage.sql"
+    );
 }
