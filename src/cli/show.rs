@@ -20,7 +20,6 @@ use crate::domain::record::{CommandLog, Message};
 use crate::domain::rule::Rule;
 use crate::domain::session::Runtime;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::CostSource;
 use crate::services::database::Checked;
 use crate::services::rules::Preview;
 use crate::services::user_hooks;
@@ -150,22 +149,10 @@ pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
     if let Some(id) = &s.claude_session_id {
         say!("  conversation {}", safe(&id.0));
     }
-    if let Some(cost) = &s.cost {
-        let source = match cost.source {
-            CostSource::Claude => "by Claude Code".to_owned(),
-            CostSource::Estimated => "estimated".to_owned(),
-            CostSource::Mixed => format!("{} of it estimated", cost.estimated_usd),
-        };
-        say!("  cost        {} ({source})", cost.usd);
-    }
-    if let Some(budget) = &s.budget {
-        say!("  budget      {}, {} % of it spent", budget.usd, budget.percent);
-    }
-    say!("  tokens      {} in, {} out", s.tokens.input_tokens, s.tokens.output_tokens);
-    if let Some(c) = &s.context {
-        let of = c.window.map(|w| format!(" of {w}")).unwrap_or_default();
-        say!("  context     {}{of} tokens ({})", c.used, usage::context(Some(c)));
-    }
+    usage::details(s).iter().try_for_each(|line| {
+        say!("{line}");
+        anyhow::Ok(())
+    })?;
     if s.restarts > 0 {
         say!("  restarts    {}", s.restarts);
     }

@@ -44,6 +44,29 @@ pub async fn budget(client: &Client, session: &str, limit: Limit, as_json: bool)
     show::done(&text, &view, as_json)
 }
 
+/// What a session has used, line by line.
+pub(super) fn details(s: &SessionView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(cost) = &s.cost {
+        let source = match cost.source {
+            CostSource::Claude => "by Claude Code".to_owned(),
+            CostSource::Estimated => "estimated".to_owned(),
+            CostSource::Mixed => format!("{} of it estimated", cost.estimated_usd),
+        };
+        lines.push(format!("  cost        {} ({source})", cost.usd));
+    }
+    if let Some(budget) = &s.budget {
+        lines.push(format!("  budget      {}, {} % of it spent", budget.usd, budget.percent));
+    }
+    let tokens = &s.tokens;
+    lines.push(format!("  tokens      {} in, {} out", tokens.input_tokens, tokens.output_tokens));
+    if let Some(c) = &s.context {
+        let of = c.window.map(|window| format!(" of {window}")).unwrap_or_default();
+        lines.push(format!("  context     {}{of} tokens ({})", c.used, context(Some(c))));
+    }
+    lines
+}
+
 /// A cost in a few characters: `~` marks what is not only Claude Code's word.
 pub(super) fn cost(cost: Option<&Cost>) -> String {
     match cost {
