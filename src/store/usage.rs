@@ -83,8 +83,9 @@ const FIND: &str = "SELECT message_id, model, input_tokens, output_tokens, \
      cache_creation_input_tokens, cache_read_input_tokens, told_nanos, estimated_nanos, responded_at, request_id \
      FROM token_usage WHERE conversation_id = $1 AND (message_id = $2 OR request_id = $3) \
      ORDER BY CASE WHEN message_id = $2 THEN 0 ELSE 1 END LIMIT 1";
-const IS_COPY: &str = "SELECT message_id FROM token_usage \
-     WHERE message_id = $1 AND conversation_id <> $2 AND responded_at = $3 LIMIT 1";
+// Known by its request; by its time where there is none, as a message's id alone may be a gateway's.
+const IS_COPY: &str = "SELECT message_id FROM token_usage WHERE message_id = $1 \
+     AND conversation_id <> $2 AND (request_id = $3 OR responded_at = $4) LIMIT 1";
 const INSERT: &str = "INSERT INTO token_usage (conversation_id, message_id, session_id, model, \
      input_tokens, output_tokens, cache_creation_input_tokens, cache_read_input_tokens, \
      told_nanos, estimated_nanos, responded_at, request_id) \
@@ -311,7 +312,8 @@ pub(super) async fn add(
         }
         None => {
             let copy: Option<String> = on!(write tx, c => sqlx::query_scalar(IS_COPY)
-                .bind(&message).bind(&conversation).bind(new.responded_at).fetch_optional(c).await?);
+                .bind(&message).bind(&conversation).bind(&new.request_id).bind(new.responded_at)
+                .fetch_optional(c).await?);
             if copy.is_some() {
                 return Ok(());
             }

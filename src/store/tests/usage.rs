@@ -80,6 +80,9 @@ pub(super) async fn a_response_counts_once_whoever_tells_of_it(db: &Db) {
     assert_eq!(add("c", told("r4", 9)).await, (5, 0, 21, 50, 2));
     // A fork's transcript begins with a copy.
     assert_eq!(add("fork", of_request("r1", response("m1", 5))).await, (5, 0, 21, 50, 2));
+    // Its time may be another one, as the log told of it first.
+    let copied = Response { at: Timestamp(1_500), ..of_request("r2", response("m2", 5)) };
+    assert_eq!(add("fork", copied).await, (5, 0, 21, 50, 2));
     let later = Response { at: Timestamp(2_000), ..response("m1", 5) };
     assert_eq!(add("fork", later).await, (6, 0, 26, 50, 12), "another one with the same id");
     // Nothing to know it by.
