@@ -89,7 +89,7 @@ function say(text, ok) { link.textContent = text; link.className = ok ? "ok" : "
 const events = new EventSource("/api/events");
 events.onopen = () => { say("live", true); refresh(); };
 events.onerror = () => say("the server is away; trying again…", false);
-for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "reset"]) {
+for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "usage", "reset"]) {
   events.addEventListener(kind, refresh);
 }
 

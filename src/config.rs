@@ -15,6 +15,7 @@ use toml::{Table, Value};
 pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
 use crate::domain::scrub::scrub;
+use crate::domain::usage::{Price, Usd};
 use crate::store::{Place, Synchronous};
 
 /// All settings. The names are those of `chorus.toml`; in the environment they are upper-case
@@ -83,6 +84,21 @@ pub struct Config {
     pub keep_events_days: u32,
     /// Megabytes beyond which the sessions that ended first are forgotten (SQLite); 0 is no limit.
     pub keep_database_mb: u32,
+    /// What a session may cost unless it is told otherwise, in US dollars; 0 is any sum.
+    pub budget_usd: f64,
+    /// Claude Code is asked to tell what its requests cost, unless its user has set up its telemetry. If
+    /// not, costs are estimated.
+    pub claude_telemetry: bool,
+    /// Prices by model, in US dollars for a million tokens (`input`, `output`, `cache_write`,
+    /// `cache_write_1h`, `cache_read`). They go before the built-in list when a cost is estimated.
+    pub prices: BTreeMap<String, Price>,
+}
+
+impl Config {
+    /// What a session may cost unless it is told otherwise.
+    pub fn budget(&self) -> Option<Usd> {
+        Usd::from_dollars(self.budget_usd).filter(|usd| usd.0 > 0)
+    }
 }
 
 /// Who may use the API.
@@ -126,6 +142,9 @@ impl Default for Config {
             keep_outputs_days: 0,
             keep_events_days: 30,
             keep_database_mb: 0,
+            budget_usd: 0.0,
+            claude_telemetry: true,
+            prices: BTreeMap::new(),
         }
     }
 }
@@ -423,6 +442,12 @@ impl Loader {
             (1..=86_400).contains(&config.permission_expiry),
             "expected 1 to 86400 seconds",
         )?;
+        check("budget_usd", Usd::from_dollars(config.budget_usd).is_some(), "expected 0 or more")?;
+        let fit = |p: &Price| {
+            let all = [p.input, p.output, p.cache_write, p.cache_write_1h, p.cache_read];
+            all.iter().all(|price| (0.0..=1e6).contains(price))
+        };
+        check("prices", config.prices.values().all(fit), "expected 0 to 1000000 dollars")?;
         check("starts_at_once", config.starts_at_once >= 1, "expected 1 or more")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let prefix = &config.session_prefix;

@@ -70,7 +70,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let tcp = bind(&config.host, config.port, fixed_port).await?;
     let address = tcp.local_addr()?;
     let unix = bind_unix(&data.socket())?;
+    let log = bind_log(&data).await?;
     let app = App::start(config, db, secret, program, Metrics::new()?).await?;
+    app.set_receiver(log.local_addr()?);
     let running = Running {
         pid: std::process::id(),
         url: format!("http://{address}"),
@@ -87,6 +89,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         }
         recover::run(&background).await;
     });
+    let logs = axum::serve(NoDelay(log), api::telemetry::router(app.clone()));
+    let stop = app.shutdown.clone().cancelled_owned();
+    app.tasks.spawn(async move { logs.with_graceful_shutdown(stop).await });
     serve(&app, router, tcp, unix, signals).await?;
     let _ = fs::remove_file(file(&data));
     let _ = fs::remove_file(data.socket());
@@ -237,6 +242,30 @@ async fn bind(host: &str, port: u16, fixed: bool) -> Result<TcpListener> {
         }
     }
     bail!("no free port from {port} to {last}; choose one with --port")
+}
+
+/// Listens for Claude Code's logs, at the same port as before: what runs has been told that one. If it
+/// is taken, the costs of what runs are estimated until it is started again.
+async fn bind_log(data: &DataDir) -> Result<TcpListener> {
+    let file = data.log_port();
+    let before: Option<u16> = fs::read_to_string(&file).ok().and_then(|p| p.trim().parse().ok());
+    let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    if let Some(port) = before {
+        match TcpListener::bind(loopback(port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(e) => tracing::warn!(
+                port,
+                error = %e,
+                "port {port}, at which running Claudes tell what they cost, cannot be had; their costs are estimated until they are restarted"
+            ),
+        }
+    }
+    let listener =
+        TcpListener::bind(loopback(0)).await.context("no port for Claude Code's logs")?;
+    let port = listener.local_addr()?.port();
+    write_whole(&file, port.to_string().as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(listener)
 }
 
 /// Listens on the Unix socket. The lock is ours, so a socket that is there is a dead server's.

@@ -9,6 +9,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::bearer;
 use super::problem::{Path, Problem};
 use crate::clock;
 use crate::domain::ids::{SessionId, Stamp};
@@ -80,9 +81,4 @@ fn parsed<T: std::str::FromStr>(
     let Some(value) = headers.get(name) else { return Ok(None) };
     let value = value.to_str().ok().and_then(|v| v.trim().parse().ok());
     value.map(Some).ok_or_else(|| Problem::field(name, "not a value of this header's"))
-}
-
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    Some(value.strip_prefix("Bearer ")?.trim().to_owned())
 }

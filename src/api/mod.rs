@@ -13,14 +13,16 @@ pub mod projects;
 pub mod retention;
 pub mod rules;
 pub mod sessions;
+pub mod telemetry;
 pub mod trace;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -85,6 +87,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(retention::prune))
+        .routes(routes!(usage::report))
         .routes(routes!(events::stream))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
@@ -95,6 +98,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
                 .layer(DefaultBodyLimit::max(HOOK_LIMIT))
                 .layer(from_fn(|request, next| refuse_large(HOOK_LIMIT, request, next))),
         )
+}
+
+/// The token that a request shows.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Some(value.strip_prefix("Bearer ")?.trim().to_owned())
 }
 
 /// Refuses a body that says it is too large. It is read and thrown away first: a client that is

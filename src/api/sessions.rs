@@ -27,7 +27,7 @@ pub use types::{
 };
 
 use crate::services::{self, App, couriers, permissions, sessions};
-use crate::store::{conversations, logs, messages, usage};
+use crate::store::{conversations, logs, messages};
 
 /// Which sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -115,13 +115,11 @@ pub async fn get(
     Path(name): Path<String>,
 ) -> Result<Json<SessionDetail>, Problem> {
     let session = sessions::find(&app, &name).await?;
-    let usage =
-        usage::total(&app.db, session.id).await.map_err(crate::services::error::Error::from)?;
     let last_output = sessions::output(&app, &session, 0).await.ok().map(|text| tail(&text, 2_000));
-    Ok(Json(SessionDetail { session: view(&app, session).await?, last_output, usage }))
+    Ok(Json(SessionDetail { session: view(&app, session).await?, last_output }))
 }
 
-/// Changes what is kept with a session, or pauses, resumes or ends it by its `status`.
+/// Changes a session's budget or what is kept with it, or pauses, resumes or ends it by its `status`.
 #[utoipa::path(patch, path = "/api/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     request_body = SessionPatch,
     responses((status = 200, body = SessionView), (status = 404, body = Problem),
@@ -136,6 +134,10 @@ pub async fn update(
     // By its id from here on: an ended session's name may be another's.
     let mut session = sessions::find(&app, &name).await?;
     let id = session.id.to_string();
+    // First, as it may be refused.
+    if let Some(limit) = patch.budget_usd {
+        session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
+    }
     if let Some(metadata) = patch.metadata {
         session = sessions::set_metadata(&app, &id, metadata).await?;
     }

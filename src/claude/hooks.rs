@@ -16,9 +16,9 @@ pub use settings::{SUBSCRIBED, settings};
 pub use user::UserHooksError;
 
 use super::json::{self, kind, text};
-use super::limit;
 use super::result::result_text;
 use super::text::{is_automatic, unwrap_paste};
+use super::{limit, models};
 use crate::domain::ids::{ConversationId, PermissionId, Stamp, ToolUseId};
 use crate::domain::message::Direction;
 use crate::domain::observation::{Fact, StartSource};
@@ -179,7 +179,12 @@ impl Payload {
 
     fn tell(&self, report: &mut HookReport) -> Result<(), HookError> {
         let fact = match self.event {
-            HookEvent::SessionStart => Fact::ConversationStarted { source: self.start_source() },
+            HookEvent::SessionStart => {
+                if let Some(model) = self.optional("model") {
+                    report.facts.push(Fact::WindowTold(models::marked_window(&model)));
+                }
+                Fact::ConversationStarted { source: self.start_source() }
+            }
             HookEvent::SessionEnd => Fact::ConversationEnded { reason: self.word("reason") },
             HookEvent::UserPromptSubmit => self.prompt(report)?,
             HookEvent::PermissionRequest => {

@@ -227,6 +227,7 @@ mod tests {
             append_system_prompt: Some("- be brief".into()),
             extra_args: vec!["--effort".into(), "high".into()],
             crash_restarts: 0,
+            budget_usd: None,
         };
         let made = make(&launch, &Start::Resume(id("u")), None).expect("a start");
         assert_eq!(

@@ -13,12 +13,14 @@ mod text;
 pub mod hooks;
 pub mod installation;
 pub mod launch;
+pub mod models;
 pub mod past;
 pub mod paths;
 pub mod profile;
 pub mod screen;
 pub mod state_file;
 pub mod tail;
+pub mod telemetry;
 pub mod tools;
 pub mod transcript;
 

@@ -14,13 +14,14 @@ mod user;
 use serde_json::{Map, Value};
 
 use super::json::{self, kind, text};
+use super::models;
 use super::text::{is_automatic, tagged};
 use crate::domain::ids::{ConversationId, ToolUseId};
 use crate::domain::message::Direction;
 use crate::domain::observation::Fact;
 use crate::domain::permission::Verdict;
 use crate::domain::prompt::digest;
-use crate::domain::record::{Record, ToolCall, ToolStatus, Usage, Utterance};
+use crate::domain::record::{Record, Response, ToolCall, ToolStatus, Utterance};
 use crate::domain::time::Timestamp;
 
 pub use timing::Timing;
@@ -84,6 +85,7 @@ pub fn parse_line(line: &[u8], now: Timestamp) -> Result<Option<TranscriptItem>,
         Some("assistant") => line.assistant(),
         Some("attachment") => line.attachment(),
         Some("queue-operation") => line.queue(),
+        Some("cost-state") => line.cost_state(),
         _ => {}
     }
     let item = line.item;
@@ -146,17 +148,13 @@ impl Line<'_> {
         if let (Some(id), Some(usage), false) =
             (text(message, "id"), message.get("usage").and_then(Value::as_object), synthetic)
         {
-            let count = |key| usage.get(key).and_then(Value::as_i64).unwrap_or_default().max(0);
-            self.item.records.push(Record::Usage {
-                message_id: id.to_owned(),
-                model: model.to_owned(),
-                usage: Usage {
-                    input_tokens: count("input_tokens"),
-                    output_tokens: count("output_tokens"),
-                    cache_creation_input_tokens: count("cache_creation_input_tokens"),
-                    cache_read_input_tokens: count("cache_read_input_tokens"),
-                },
-            });
+            let response = Response {
+                message_id: Some(id.to_owned()),
+                request_id: text(self.map, "requestId").map(str::to_owned),
+                ..models::response(model, usage, self.item.at)
+            };
+            self.item.facts.push(Fact::Responded(models::context(model, &response.usage)));
+            self.item.records.push(Record::Usage(response));
         }
     }
 
@@ -235,6 +233,17 @@ impl Line<'_> {
             let digest = digest(&super::text::unwrap_paste(said));
             self.item.facts.push(Fact::PromptSubmitted { digest, automatic: is_automatic(said) });
         }
+    }
+
+    /// What the conversation has used, over all its processes; written at an orderly end (2.1.329).
+    fn cost_state(&mut self) {
+        if self.flag("hasUnknownModelCost") {
+            return;
+        }
+        let models = self.map.get("modelUsage").and_then(Value::as_object);
+        self.item.records.extend(models.into_iter().flatten().filter_map(|(model, sum)| {
+            Some(Record::Total(models::total(model, sum.as_object()?)?))
+        }));
     }
 
     /// A background task's report, which Claude Code gives to the model as if it were a prompt.

@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod decide;
+mod usage;
 mod wait;
 
 use std::path::PathBuf;
@@ -12,7 +13,10 @@ pub use wait::{Until, Wait, WaitFor};
 
 use super::exit::Exit;
 
+pub use self::usage::{Limit, Usage};
+use self::usage::{budget, usd};
 use crate::domain::session::{PermissionMode, SessionName};
+use crate::domain::usage::Usd;
 
 /// Runs, watches and steers many Claude Code sessions.
 #[derive(Debug, Parser)]
@@ -94,6 +98,16 @@ pub enum Command {
     },
     /// Show who did what: decisions, rules, sessions, projects.
     Audit(Audit),
+    /// Show what was used: cost and tokens by day, model, project or session.
+    Usage(Usage),
+    /// Set what a session may cost in all, in US dollars; `none` takes the limit away.
+    Budget {
+        /// The session's name or id.
+        session: String,
+        /// The sum, such as 2.50
+        #[arg(value_parser = budget)]
+        usd: Limit,
+    },
     /// Interrupt a session's turn (one Escape). A queued prompt is sent then.
     Interrupt(Interrupt),
     /// Set a session aside: Claude ends; name, conversation and queue stay.
@@ -331,6 +345,9 @@ pub struct Launch {
     /// How often within an hour Claude is started again by itself if it ends unasked.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub crash_restarts: u32,
+    /// What the session may cost, in US dollars; then it is stopped.
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    pub budget: Option<Usd>,
     /// Further arguments for Claude Code.
     #[arg(last = true, value_name = "CLAUDE ARGUMENTS")]
     pub extra: Vec<String>,

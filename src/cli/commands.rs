@@ -12,7 +12,7 @@ use super::client::Client;
 use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
-use super::{attach, audit, import, launch, life, permissions, rules, show, start, top};
+use super::{attach, audit, import, launch, life, permissions, rules, show, start, top, usage};
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
@@ -60,6 +60,8 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Permissions { all } => permissions::list(client, all, json).await?,
         Command::Rules { what } => rules::run(client, what, json).await?,
         Command::Import(args) => return import::run(client, args, json).await,
+        Command::Usage(wanted) => usage::report(client, wanted, json).await?,
+        Command::Budget { session, usd } => usage::budget(client, &session, usd, json).await?,
         Command::Audit(audit) => return audit::run(client, audit, json).await,
         Command::Interrupt(_)
         | Command::Pause(_)

@@ -130,6 +130,7 @@ async fn order(client: &Client, launch: Launch, prompt: Option<String>) -> Resul
             extra_args: launch.extra,
             claude_config_dir: launch.claude_config_dir,
             crash_restarts: launch.crash_restarts,
+            budget_usd: launch.budget,
             ..session::Launch::default()
         },
         ..NewSession::default()

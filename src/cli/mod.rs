@@ -20,6 +20,7 @@ mod rules;
 mod show;
 mod start;
 mod top;
+mod usage;
 mod wait;
 
 use std::io::{self, Write as _};

@@ -7,8 +7,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::client::StreamEvent;
+use super::usage;
 use crate::api::audit::AuditEntry;
 use crate::api::sessions::{ConversationView, SessionDetail, SessionView};
+use crate::api::usage::UsageReport;
 use crate::config::Loaded;
 use crate::doctor::{Finding, Level};
 use crate::domain::message::{Delivery, Direction};
@@ -87,12 +89,26 @@ pub fn sessions(sessions: &[SessionView], as_json: bool) -> Result<()> {
         return Ok(());
     }
     let wide = sessions.iter().map(|s| s.name.as_str().len()).max().unwrap_or(0).max(4);
-    say!("{:wide$}  {:9}  {:>4}  {:26}  ABOUT", "NAME", "CLAUDE", "AGE", "EVIDENCE");
+    say!(
+        "{:wide$}  {:9}  {:>4}  {:>8}  {:>4}  {:26}  ABOUT",
+        "NAME",
+        "CLAUDE",
+        "AGE",
+        "COST",
+        "CTX",
+        "EVIDENCE"
+    );
     for s in sessions {
         let state =
             if s.unsure { format!("{}?", s.claude_status) } else { s.claude_status.to_string() };
         let evidence = line(&format!("{}: {}", s.evidence.source, s.evidence.what), 26);
-        say!("{:wide$}  {state:9}  {:>4}  {evidence:26}  {}", s.name, age(s.evidence.at), about(s));
+        let (cost, context) = (usage::cost(s.cost.as_ref()), usage::context(s.context.as_ref()));
+        say!(
+            "{:wide$}  {state:9}  {:>4}  {cost:>8}  {context:>4}  {evidence:26}  {}",
+            s.name,
+            age(s.evidence.at),
+            about(s)
+        );
     }
     Ok(())
 }
@@ -115,6 +131,7 @@ pub fn about(s: &SessionView) -> String {
         d.waiting_for.clone().filter(|_| s.permission_prompt.is_none()),
         d.tool.clone().filter(|_| s.permission_prompt.is_none()),
         d.limit_until.map(|at| format!("waits for its usage limit until {at}")),
+        d.budget.clone(),
         d.quiet_since.map(|at| format!("nothing heard for {}", age(at))),
         (d.background > 0).then(|| format!("{} in the background", d.background)),
         d.remedy.clone(),
@@ -148,7 +165,10 @@ pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
     if let Some(id) = &s.claude_session_id {
         say!("  conversation {}", safe(&id.0));
     }
-    say!("  tokens      {} in, {} out", detail.usage.input_tokens, detail.usage.output_tokens);
+    usage::details(s).iter().try_for_each(|line| {
+        say!("{line}");
+        anyhow::Ok(())
+    })?;
     if s.restarts > 0 {
         say!("  restarts    {}", s.restarts);
     }
@@ -164,6 +184,18 @@ pub fn session(detail: &SessionDetail, as_json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints what was used.
+pub fn usage(report: &UsageReport, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(report);
+    }
+    say!("{} to {}", report.since, report.until);
+    usage::table(report).iter().try_for_each(|line| {
+        say!("{line}");
+        anyhow::Ok(())
+    })
 }
 
 /// Prints a session's conversations.

@@ -32,6 +32,11 @@ impl DataDir {
         self.0.join("server.log")
     }
 
+    /// The port that Claude Code's logs are taken in at: a Claude that runs keeps to it.
+    pub fn log_port(&self) -> PathBuf {
+        self.0.join("log.port")
+    }
+
     /// The API's Unix socket.
     pub fn socket(&self) -> PathBuf {
         self.short("api.sock")

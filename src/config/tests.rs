@@ -1,3 +1,4 @@
+use crate::domain::usage::Usd;
 use std::collections::BTreeMap;
 
 use super::{Origin, Sources};
@@ -45,10 +46,14 @@ fn lists_and_tables_come_from_text() {
     let env = env(&[
         ("DOCUMENT_PATTERNS", "*.md, a/**/*.md"),
         ("STATUS_PATTERNS", r#"{ waiting = ["Allow\\?"] }"#),
+        ("CHORUS_PRICES", r#"{ "my-model" = { input = 1, output = 2.5 } }"#),
+        ("CHORUS_BUDGET_USD", "3"),
     ]);
     let config = Sources { env, ..Sources::default() }.load().expect("settings").config;
     assert_eq!(config.document_patterns, ["*.md", "a/**/*.md"]);
     assert_eq!(config.status_patterns["waiting"], ["Allow\\?"]);
+    assert_eq!(config.prices["my-model"].output, 2.5);
+    assert_eq!(config.budget(), Usd::from_dollars(3.0));
 }
 
 #[test]
@@ -61,6 +66,9 @@ fn what_cannot_be_used_is_named_with_its_origin() {
         ("CHORUS_DATABASE_URL", "mysql://x", "sqlite"),
         ("CHORUS_DATABASE_URL", "postgres://h:port/x", "PostgreSQL"),
         ("CHORUS_LOGIN_SHELL", "perhaps", "true or false"),
+        ("CHORUS_BUDGET_USD", "-1", "0 or more"),
+        ("CHORUS_PRICES", "{ m = { input = -1 } }", "0 to 1000000"),
+        ("CHORUS_PRICES", "{ m = { inptu = 1 } }", "unknown field"),
     ] {
         let error =
             Sources { env: env(&[(name, value)]), ..Sources::default() }.load().expect_err(name);

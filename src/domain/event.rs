@@ -27,6 +27,9 @@ pub enum EventKind {
     Message,
     /// A tool call began or ended.
     ToolUse,
+    /// A session used something, its context filled, or its budget moved: `{session_id, name, cost,
+    /// tokens, context, budget, …}`.
+    Usage,
     /// A hook that Chorus has no other event for, raw.
     Hook,
 }
@@ -34,7 +37,7 @@ pub enum EventKind {
 names!(EventKind {
     SessionStatus => "session_status", ClaudeStatus => "claude_status",
     PermissionRequest => "permission_request", PermissionResolved => "permission_resolved",
-    Message => "message", ToolUse => "tool_use", Hook => "hook",
+    Message => "message", ToolUse => "tool_use", Usage => "usage", Hook => "hook",
 });
 
 /// An event that is about to be written.

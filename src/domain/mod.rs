@@ -19,3 +19,4 @@ pub mod rule;
 pub mod scrub;
 pub mod session;
 pub mod time;
+pub mod usage;

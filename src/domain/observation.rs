@@ -4,6 +4,7 @@ use super::ids::{ConversationId, PermissionId, Stamp, ToolUseId};
 use super::permission::{DecidedBy, Decision, Verdict};
 use super::session::{ClaudeStatus, Process, Sending, Source};
 use super::time::Timestamp;
+use super::usage::{Context, Spending, Usd};
 
 /// One fact about one session.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +109,14 @@ pub enum Fact {
         /// Which request.
         id: PermissionId,
     },
+    /// The model responded, as the transcript tells; its context is that full now.
+    Responded(Context),
+    /// Claude Code has named its model, and with it the size of the context if that is a special one.
+    WindowTold(Option<i64>),
+    /// The store has summed up what the session used so far.
+    Spent(Spending),
+    /// Somebody set the session's budget, or took it away.
+    BudgetSet(Option<Usd>),
     /// The transcript shows that Claude Code obeyed a hook's decision.
     DecisionHonoured {
         /// The call.

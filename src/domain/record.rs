@@ -10,6 +10,7 @@ use super::ids::{ConversationId, MessageId, SessionId, ToolUseId};
 use super::message::{Delivery, Direction, MessageSource};
 use super::names::names;
 use super::time::Timestamp;
+use super::usage::Usd;
 
 /// How far a tool call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -89,15 +90,45 @@ pub enum Record {
     Tool(ToolCall),
     /// Somebody said something.
     Said(Utterance),
-    /// A response's tokens, once for each `message_id`.
-    Usage {
-        /// The model's id of the response.
-        message_id: String,
-        /// The model.
-        model: String,
-        /// Its tokens.
-        usage: Usage,
-    },
+    /// What a response of the model used.
+    Usage(Response),
+    /// What all responses of one model in a conversation used, as Claude Code sums it up at its end.
+    Total(Total),
+}
+
+/// What all responses of one model in a conversation used and cost, as Claude Code says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The model.
+    pub model: String,
+    /// The tokens.
+    pub usage: Usage,
+    /// The cost.
+    pub cost: Usd,
+}
+
+/// What one source knows of one response of the model. The transcript knows its message, Claude Code's
+/// own log its cost; both know the request, by which they are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The model's id of the response.
+    pub message_id: Option<String>,
+    /// The service's id of the request.
+    pub request_id: Option<String>,
+    /// The model.
+    pub model: String,
+    /// Its tokens.
+    pub usage: Usage,
+    /// Those among the tokens written to the cache that are kept for an hour, which costs more.
+    pub cached_for_an_hour: i64,
+    /// It was not billed by the list (a fast mode, say).
+    pub off_list: bool,
+    /// What it cost, as Claude Code says.
+    pub told: Option<Usd>,
+    /// What it cost, by the list of prices.
+    pub estimated: Option<Usd>,
+    /// When it came.
+    pub at: Timestamp,
 }
 
 /// A row of the command log.

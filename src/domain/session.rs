@@ -12,6 +12,7 @@ use super::ids::{ConversationId, MessageId, PermissionId, ToolUseId};
 use super::names::names;
 use super::permission::Verdict;
 use super::time::Timestamp;
+use super::usage::{Budget, BudgetLevel, Context, Spending};
 
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -64,11 +65,13 @@ pub enum Source {
     Process,
     /// What the terminal shows.
     Screen,
+    /// Claude Code's own log of its requests.
+    Telemetry,
 }
 
 names!(Source {
     Chorus => "chorus", Hook => "hook", StateFile => "state_file", Transcript => "transcript",
-    Process => "process", Screen => "screen",
+    Process => "process", Screen => "screen", Telemetry => "telemetry",
 });
 
 /// What a status rests on.
@@ -107,6 +110,9 @@ pub struct Detail {
     /// A usage limit is waited for until then; the session goes on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_until: Option<Timestamp>,
+    /// How much of its budget is spent, if that is much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
     /// Claude is busy, but nothing has been heard of it since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_since: Option<Timestamp>,
@@ -249,6 +255,18 @@ pub struct SessionState {
     /// When Claude has ended unasked, the last times.
     #[serde(default)]
     pub crashes: Vec<Timestamp>,
+    /// What it has used, as the store summed it up last.
+    #[serde(default)]
+    pub spending: Spending,
+    /// How full the model's context is; unknown before a conversation's first response.
+    #[serde(default)]
+    pub context: Option<Context>,
+    /// Tokens that fit into the context, if Claude Code has said that they are more than usual.
+    #[serde(default)]
+    pub window: Option<i64>,
+    /// What it may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
 }
 
 impl SessionState {
@@ -275,7 +293,16 @@ impl SessionState {
             pausing: false,
             limit: None,
             crashes: Vec::new(),
+            spending: Spending::default(),
+            context: None,
+            window: None,
+            budget: None,
         }
+    }
+
+    /// Whether its budget is spent: no prompt is sent then.
+    pub fn is_out_of_budget(&self) -> bool {
+        self.budget.is_some_and(|budget| budget.level == BudgetLevel::Spent)
     }
 
     /// Whether a usage limit is waited for.

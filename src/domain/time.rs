@@ -50,9 +50,48 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A day in UTC: its number since the Unix epoch, written as `2026-01-31`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, format = Date)]
+pub struct Day(pub i64);
+
+const DAY_MS: i64 = 86_400_000;
+
+impl Day {
+    /// The day of a point in time.
+    pub fn of(at: Timestamp) -> Self {
+        Self(at.0.div_euclid(DAY_MS))
+    }
+
+    /// Reads a date. `None` if it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let date: jiff::civil::Date = text.parse().ok()?;
+        let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Self::of(Timestamp(midnight.timestamp().as_millisecond())))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let midnight = Timestamp(self.0.saturating_mul(DAY_MS)).to_string();
+        f.write_str(midnight.split('T').next().unwrap_or_default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Timestamp;
+    use super::{Day, Timestamp};
+
+    #[test]
+    fn days_are_those_of_utc() {
+        let day = Day::parse("2026-11-20").expect("a day");
+        assert_eq!(day.to_string(), "2026-11-20");
+        let late = Timestamp::parse("2026-11-21T00:59:59.999+01:00").expect("a time");
+        assert_eq!(Day::of(late), day);
+        assert_eq!(Day::of(late.plus_ms(1)), Day(day.0 + 1));
+        assert_eq!(Day::of(Timestamp(-1)).to_string(), "1969-12-31");
+        assert_eq!(Day::parse("2026-02-30"), None);
+    }
 
     #[test]
     fn reads_and_writes_rfc_3339() {

@@ -1,8 +1,9 @@
 //! Everything that the use cases share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -18,6 +19,7 @@ use super::launch::Installed;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::rate::RateLimit;
+use super::spending::Accounts;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
@@ -69,6 +71,9 @@ pub struct App {
     pub screens: Screens,
     /// The Claude Code program as it was found last, with its file's time.
     pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
+    /// Sums that are to be told, and turns that are to be stopped.
+    pub accounts: Accounts,
+    receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
     panes: Mutex<HashMap<SessionId, PaneId>>,
@@ -90,9 +95,11 @@ impl App {
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
         let held = Held::default();
         let couriers = Couriers::default();
+        let accounts = Accounts::default();
         let (watcher, orders) = Watcher::new();
         let effects = {
             let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
+            let accounts = accounts.clone();
             move |effect| match effect {
                 Effect::Answer(id, decision) => {
                     held.tell(id, Some(decision));
@@ -102,6 +109,8 @@ impl App {
                 }
                 Effect::WakeCourier(session) => couriers.wake(session),
                 Effect::Rewatch(session) => watcher.look(session),
+                Effect::Account(session) => accounts.sum_up(session),
+                Effect::Interrupt(session) => accounts.stop(session),
             }
         };
         let metrics = Arc::new(metrics);
@@ -129,12 +138,15 @@ impl App {
             orphans: Mutex::default(),
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
+            accounts,
+            receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),
             panes: Mutex::default(),
             login_env: OnceCell::new(),
         });
         super::couriers::start(&app);
+        super::spending::start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
         Ok(app)
@@ -209,10 +221,31 @@ impl App {
 
     /// The token that a session's hooks show: derived, so that none is stored anywhere.
     pub fn hook_token(&self, session: SessionId) -> String {
+        self.token(session, b"")
+    }
+
+    /// The token that a session's Claude shows with its log. It is good for nothing else.
+    pub fn log_token(&self, session: SessionId) -> String {
+        self.token(session, b"log")
+    }
+
+    fn token(&self, session: SessionId, purpose: &[u8]) -> String {
         let mut hash = Sha256::new();
         hash.update(self.secret);
         hash.update(session.0.as_bytes());
+        hash.update(purpose);
         hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Where Claude Code's logs are taken in, once that is known.
+    pub fn receiver(&self) -> Option<SocketAddr> {
+        self.receiver.get().copied()
+    }
+
+    /// Notes where Claude Code's logs are taken in.
+    pub fn set_receiver(&self, address: SocketAddr) {
+        // There is one for the life of a server.
+        let _ = self.receiver.set(address);
     }
 }
 

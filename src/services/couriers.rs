@@ -176,6 +176,12 @@ fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Erro
             "Claude does not run in {name}; `chorus restart {name}` starts it again"
         )));
     }
+    if state.is_out_of_budget() {
+        return Err(Error::conflict(format!(
+            "the budget of {name} is spent; raise it: `chorus budget {name} USD`, or PATCH \
+             /api/sessions/{name} with `budget_usd`"
+        )));
+    }
     if waiting >= QUEUE_LIMIT {
         return Err(Error::conflict(format!(
             "{QUEUE_LIMIT} prompts are queued for {name} already"

@@ -51,6 +51,10 @@ pub enum Effect {
     WakeCourier(SessionId),
     /// The session's process, conversation or transcript changed: watch accordingly.
     Rewatch(SessionId),
+    /// The session used something: sum it up.
+    Account(SessionId),
+    /// The session has no budget left: interrupt its turn.
+    Interrupt(SessionId),
 }
 
 impl Unit {
@@ -259,6 +263,7 @@ impl<C: Fn(&[Event]), F: Fn(Effect)> Runner<C, F> {
         for session in self.live.sessions() {
             (self.effects)(Effect::WakeCourier(session.id));
             (self.effects)(Effect::Rewatch(session.id));
+            (self.effects)(Effect::Account(session.id));
         }
         Ok(())
     }

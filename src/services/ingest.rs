@@ -332,7 +332,7 @@ pub fn scrub_records(records: &mut [Record]) {
                 }
             }
             Record::Said(u) => u.text = scrub(&u.text).into_owned(),
-            Record::Usage { .. } => {}
+            Record::Usage(_) | Record::Total(_) => {}
         }
     }
 }

@@ -185,6 +185,8 @@ async fn plan(
     let inherited = environment(app).await.iter().filter(|(name, _)| claude_launch::inherits(name));
     let mut env: HashMap<String, String> = inherited.map(|(k, v)| (k.clone(), v.clone())).collect();
     env.extend(invocation.env);
+    let telemetry = super::spending::variables(app, session, env.keys()).await;
+    env.extend(telemetry);
     env.insert("TERM".into(), "tmux-256color".into());
     let path = |p: PathBuf| p.to_string_lossy().into_owned();
     env.insert("CHORUS_SESSION".into(), session.id.to_string());

@@ -25,6 +25,7 @@ pub mod recover;
 pub mod retention;
 pub mod rules;
 pub mod sessions;
+pub mod spending;
 pub mod terminal;
 pub mod user_hooks;
 pub mod watch;

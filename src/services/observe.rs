@@ -9,6 +9,8 @@ use serde_json::json;
 
 use super::engine::{Effect, Unit};
 use super::live::Live;
+use super::spending;
+use crate::domain::audit::Actor;
 use crate::domain::event::{self, EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, MessageId, SessionId, Stamp};
 use crate::domain::message::{Delivery, Direction, MessageSource};
@@ -128,7 +130,10 @@ impl Intake<'_> {
             conversation: conversation.clone(),
             fact,
         };
-        if matches!(source, Source::Hook | Source::StateFile | Source::Transcript) {
+        if matches!(
+            source,
+            Source::Hook | Source::StateFile | Source::Transcript | Source::Telemetry
+        ) {
             self.live.hear(self.id, now);
         }
         let asked = asks.as_ref().map(|r| (r.id, r.requested_at));
@@ -227,17 +232,18 @@ impl Intake<'_> {
                     past,
                 });
             }
-            (Record::Usage { message_id, model, usage }, Some(id)) => {
-                self.unit.write(Write::Usage {
-                    session,
-                    conversation: id.clone(),
-                    message_id,
-                    model,
-                    usage,
-                })
+            (Record::Usage(mut response), Some(id)) => {
+                response.at = response.at.clamp(Timestamp(0), self.unit.now);
+                let (conversation, response) = (id.clone(), Box::new(response));
+                self.unit.write(Write::Usage { session, conversation, response });
+                self.unit.then(Effect::Account(session));
+            }
+            (Record::Total(total), Some(id)) => {
+                self.unit.write(Write::SettleUsage { session, conversation: id.clone(), total });
+                self.unit.then(Effect::Account(session));
             }
             // Without its conversation an utterance has no identity: the transcript will tell it.
-            (Record::Said(_) | Record::Usage { .. }, None) => {}
+            (Record::Said(_) | Record::Usage(_) | Record::Total(_), None) => {}
         }
     }
 
@@ -278,6 +284,15 @@ impl Intake<'_> {
                 }
                 self.unit.write(Write::MatchPermission { request: id, call: tool_use });
             }
+            Change::BudgetSpent => {
+                if let Some(session) = self.live.session(self.id) {
+                    let act =
+                        spending::act(self.unit.now, Actor::chorus(), "budget.spent", session);
+                    self.unit.write(Write::Audit(act));
+                }
+            }
+            Change::Stop => self.unit.then(Effect::Interrupt(self.id)),
+            Change::MaySend => self.unit.then(Effect::WakeCourier(self.id)),
             Change::LimitOver => self.go_on(),
             Change::Delivered(message) => {
                 self.deliver(message, Delivery::Delivered, None);
@@ -350,6 +365,13 @@ impl Intake<'_> {
         }
         let watch = |s: &SessionState| (s.process, s.conversation.clone());
         let rewatch = watch(before) != watch(after);
+        if before.spending != after.spending
+            || before.context != after.context
+            || before.budget != after.budget
+        {
+            let data = spending::event(session, self.unit.now);
+            self.unit.event(EventKind::Usage, self.id, self.unit.now, &data);
+        }
         let ended = !session.is_live() && before.claude_status != ClaudeStatus::Stopped;
         self.unit.touch(self.id);
         if rewatch {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::observe::{ReadTo, Report};
-use super::{App, ingest};
+use super::{App, ingest, spending};
 use crate::claude::tail::{self, Chunk, Limits, Position};
 use crate::claude::transcript::{self, Timing};
 use crate::clock;
@@ -65,7 +65,8 @@ impl Reader {
             if chunk.position == self.position {
                 return;
             }
-            let report = self.report(&chunk);
+            let mut report = self.report(&chunk);
+            spending::estimate(app, &mut report.records);
             if let Err(e) = ingest::observed(app, report).await {
                 tracing::warn!(error = %e, "a part of a transcript was not recorded; it is read again");
                 return;

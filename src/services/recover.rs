@@ -34,6 +34,7 @@ pub async fn run(app: &Arc<App>) {
         tracing::warn!(error = %e, "tmux cannot be asked which sessions are still there");
     }
     for session in &sessions {
+        app.accounts.sum_up(session.id);
         check(app, session.id).await;
         if let Some(sending) = session.state.sending.clone() {
             let (app, id) = (app.clone(), session.id);

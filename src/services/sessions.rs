@@ -9,7 +9,7 @@ use serde_json::json;
 use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
-use super::{App, elsewhere, launch, projects, terminal};
+use super::{App, elsewhere, launch, projects, spending, terminal};
 use crate::claude::launch::Start as Begin;
 use crate::claude::profile::Profile;
 use crate::domain::audit::{Act, Actor};
@@ -21,6 +21,7 @@ use crate::domain::session::{
     Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::usage::Budget;
 use crate::store::messages::Outgoing;
 use crate::store::{Cursor, Page, Write, sessions};
 use crate::tmux::Capture;
@@ -141,6 +142,9 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     };
     let claude = launch::installed(app).await?;
     launch::check(&new.launch)?;
+    spending::check(new.launch.budget_usd)
+        .map_err(|_| Error::invalid("launch.budget_usd", "expected more than 0"))?;
+    let budget = new.launch.budget_usd.or(app.config.budget());
     let prompt = match new.prompt.as_deref().filter(|p| !p.is_empty()) {
         Some(text) => {
             let profile = Profile::of(&claude.version);
@@ -184,7 +188,7 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
                 launch: new.launch,
                 metadata: new.metadata,
                 claude_version: Some(claude.version),
-                state: SessionState::new(now),
+                state: SessionState { budget: budget.map(Budget::of), ..SessionState::new(now) },
                 hidden: false,
                 created_at: now,
                 updated_at: now,

@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 
 /// What belongs to a session, each of its tables after those that refer to it. All of it, or so
 /// many rows.
-const OF_SESSION: [&str; 9] = [
+const OF_SESSION: [&str; 11] = [
     "DELETE FROM command_outputs WHERE session_id = $1 AND tool_use_id IN \
      (SELECT tool_use_id FROM command_outputs WHERE session_id = $1 LIMIT $2)",
     "DELETE FROM command_logs WHERE id IN \
@@ -15,7 +15,12 @@ const OF_SESSION: [&str; 9] = [
     "DELETE FROM session_messages WHERE id IN \
      (SELECT id FROM session_messages WHERE session_id = $1 LIMIT $2)",
     "DELETE FROM token_usage WHERE (conversation_id, message_id) IN \
-     (SELECT conversation_id, message_id FROM token_usage WHERE session_id = $1 LIMIT $2)",
+     (SELECT u.conversation_id, u.message_id FROM token_usage u \
+     JOIN conversations c ON c.id = u.conversation_id WHERE c.session_id = $1 LIMIT $2)",
+    "DELETE FROM usage_days WHERE session_id = $1 AND (day, model) IN \
+     (SELECT day, model FROM usage_days WHERE session_id = $1 LIMIT $2)",
+    "DELETE FROM session_usage WHERE session_id IN \
+     (SELECT session_id FROM session_usage WHERE session_id = $1 LIMIT $2)",
     "DELETE FROM permission_requests WHERE id IN \
      (SELECT id FROM permission_requests WHERE session_id = $1 LIMIT $2)",
     "DELETE FROM permission_rules WHERE id IN \

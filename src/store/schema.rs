@@ -6,7 +6,7 @@ use sqlx::migrate::Migrator;
 use super::{Db, Result, StoreError, on, postgres, sqlite};
 
 /// Our tables: each after those it refers to.
-pub(super) const TABLES: [&str; 12] = [
+pub(super) const TABLES: [&str; 14] = [
     "projects",
     "sessions",
     "conversations",
@@ -15,6 +15,8 @@ pub(super) const TABLES: [&str; 12] = [
     "command_logs",
     "command_outputs",
     "token_usage",
+    "session_usage",
+    "usage_days",
     "permission_requests",
     "permission_rules",
     "audit_log",

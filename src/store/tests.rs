@@ -2,6 +2,7 @@
 
 mod places;
 mod texts;
+mod usage;
 
 use serde_json::json;
 use sqlx::{Executor as _, SqlSafeStr as _};
@@ -10,19 +11,23 @@ use super::messages::Outgoing;
 use super::schema::{Owner, TABLES};
 use super::{
     Cursor, Db, Order, Place, SettledPermission, Synchronous, Write, conversations, events, logs,
-    messages, permissions, postgres, projects, rules, sessions, sqlite, statements, usage,
+    messages, permissions, postgres, projects, rules, sessions, sqlite, statements,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::permission::{DecidedBy, PermissionRequest, PermissionStatus, Verdict};
 use crate::domain::project::Project;
-use crate::domain::record::{ToolCall, ToolStatus, Usage, Utterance};
+use crate::domain::record::{ToolCall, ToolStatus, Utterance};
 use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
 
 use texts::whatever_text_comes_it_is_kept;
+use usage::{
+    a_response_counts_once_whoever_tells_of_it, sums_are_the_same_by_whatever_they_are_grouped,
+    the_last_word_on_a_conversation_settles_it,
+};
 
 /// A database of a test's own.
 struct Scratch {
@@ -77,6 +82,9 @@ on_both! {
     lists_are_in_the_order_of_bytes
     a_source_fills_in_what_another_did_not_know
     a_prompt_is_claimed_once
+    a_response_counts_once_whoever_tells_of_it
+    sums_are_the_same_by_whatever_they_are_grouped
+    the_last_word_on_a_conversation_settles_it
     events_get_ascending_ids_and_come_once
     what_was_not_committed_leaves_no_trace
 }
@@ -218,14 +226,6 @@ async fn everything_that_is_written_can_be_read(db: &Db) {
     let mut asked = request(&session);
     let rule = rule(&session, "Bash", "make");
     let prompt = outgoing(&session, "fix it");
-    let tokens = Usage { input_tokens: 1, output_tokens: 2, ..Usage::default() };
-    let used = |usage| Write::Usage {
-        session: session.id,
-        conversation: conversation.clone(),
-        message_id: "m".into(),
-        model: "opus".into(),
-        usage,
-    };
     write(
         db,
         vec![
@@ -244,8 +244,6 @@ async fn everything_that_is_written_can_be_read(db: &Db) {
                 message: Box::new(prompt.clone()),
                 idempotency_key: Some("k".into()),
             },
-            used(tokens),
-            used(Usage { output_tokens: 5, ..tokens }),
             Write::AddPermission(Box::new(asked.clone())),
             Write::AddRule(Box::new(rule.clone())),
             call(&session, "t", ToolStatus::Running, 7),
@@ -257,7 +255,6 @@ async fn everything_that_is_written_can_be_read(db: &Db) {
     assert_eq!(sessions::by_id(db, session.id).await.expect("read"), read);
     assert_eq!(sessions::live(db).await.expect("read"), [session.clone()]);
     assert_eq!(projects::sessions_of(db, session.project_id).await.expect("read"), 1);
-    assert_eq!(usage::total(db, session.id).await.expect("read").output_tokens, 5);
     let begun = conversations::of_session(db, session.id).await.expect("read");
     assert_eq!((begun.len(), begun[0].transcript_offset), (1, 17));
     assert_eq!(begun[0].transcript_path.as_deref(), Some("/t"));

@@ -15,7 +15,7 @@ use crate::domain::ids::{
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::project::Project;
-use crate::domain::record::{ToolCall, Usage, Utterance};
+use crate::domain::record::{Response, ToolCall, Total, Utterance};
 use crate::domain::rule::Rule;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
@@ -114,18 +114,23 @@ pub enum Write {
         /// It happened long ago: there is no event of it.
         past: bool,
     },
-    /// A response's tokens.
+    /// What a source tells of a response of the model.
     Usage {
         /// The session.
         session: SessionId,
         /// The conversation.
         conversation: ConversationId,
-        /// The model's id of the response.
-        message_id: String,
-        /// The model.
-        model: String,
-        /// The tokens.
-        usage: Usage,
+        /// The response.
+        response: Box<Response>,
+    },
+    /// What Claude Code says that a conversation cost in all.
+    SettleUsage {
+        /// The session.
+        session: SessionId,
+        /// The conversation.
+        conversation: ConversationId,
+        /// The sum, of one model.
+        total: Total,
     },
     /// A prompt that Chorus is to send.
     AddMessage {
@@ -261,8 +266,11 @@ impl Tx {
                 }
                 Ok(())
             }
-            Write::Usage { session, conversation, message_id, model, usage } => {
-                usage::add(self, session, &conversation, &message_id, &model, &usage).await
+            Write::Usage { session, conversation, response } => {
+                usage::add(self, session, &conversation, &response).await
+            }
+            Write::SettleUsage { session, conversation, total } => {
+                usage::settle(self, session, &conversation, &total).await
             }
             Write::AddMessage { message, idempotency_key } => {
                 made.event(event::message(&message.message));

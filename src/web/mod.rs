@@ -15,9 +15,10 @@ use axum::routing::get;
 use crate::api::problem::Problem;
 use crate::domain::permission::{PermissionStatus, in_full};
 use crate::domain::question;
-use crate::domain::session::ClaudeStatus;
+use crate::domain::session::{ClaudeStatus, Session};
 use crate::domain::time::Timestamp;
-use crate::services::{App, permissions, sessions};
+use crate::domain::usage::CostSource;
+use crate::services::{App, permissions, sessions, spending};
 use crate::store;
 
 /// What every page may load and do.
@@ -63,6 +64,7 @@ struct Row {
     evidence: String,
     at: Timestamp,
     workspace: String,
+    used: String,
     attach: String,
 }
 
@@ -139,7 +141,7 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
     Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, rows, more })
 }
 
-fn row(s: crate::domain::session::Session) -> Row {
+fn row(s: Session) -> Row {
     let d = &s.state.detail;
     let about = [
         d.error.clone(),
@@ -147,8 +149,10 @@ fn row(s: crate::domain::session::Session) -> Row {
         d.tool.clone(),
         (d.background > 0).then(|| format!("{} in the background", d.background)),
         d.compacting.then(|| "compacting".to_owned()),
+        d.budget.clone(),
     ];
     Row {
+        used: used(&s),
         id: s.id.to_string(),
         status: s.state.claude_status,
         unsure: s.state.unsure,
@@ -160,6 +164,23 @@ fn row(s: crate::domain::session::Session) -> Row {
         attach: format!("chorus attach {}", s.name),
         name: s.name.to_string(),
     }
+}
+
+/// What a session cost, and how full its context is, in one line.
+fn used(session: &Session) -> String {
+    let spending::Used { cost, context, budget } = spending::used(session);
+    let cost = cost.map(|cost| match cost.source {
+        CostSource::Claude => cost.usd.to_string(),
+        CostSource::Estimated | CostSource::Mixed => format!("about {}", cost.usd),
+    });
+    let of = budget.map(|budget| format!("of {}", budget.usd));
+    let full = context.and_then(|c| Some(format!("context {} % full", c.percent?)));
+    let cost = cost.into_iter().chain(of).collect::<Vec<_>>().join(" ");
+    [Some(cost).filter(|cost| !cost.is_empty()), full]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 async fn asset(Path(file): Path<String>) -> Response {

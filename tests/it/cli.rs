@@ -54,6 +54,8 @@ async fn every_command_prints_json() {
         vec!["audit"],
         vec!["audit", "verify"],
         vec!["conversations", "a"],
+        vec!["usage"],
+        vec!["budget", "a", "5"],
         vec!["logs", "a"],
         vec!["attach", "a"],
         vec!["send", "a", "hello", "--queue", "--no-wait"],
@@ -146,6 +148,7 @@ async fn every_command_has_the_same_exit_codes() {
         &["fork", "nobody"],
         &["adopt", "nobody"],
         &["conversations", "nobody"],
+        &["budget", "nobody", "5"],
         &["restart", "nobody"],
         &["restart", "nobody", "--wait"],
         &["kill", "nobody"],
@@ -161,6 +164,7 @@ async fn every_command_has_the_same_exit_codes() {
         &["audit", "verify"],
         &["open"],
         &["import"],
+        &["usage"],
         &["db", "prune"],
     ];
     for args in of_a_session.iter().chain(&of_a_server) {

@@ -55,7 +55,7 @@ async fn a_conversation_of_the_past_is_imported_once_and_goes_on() {
     assert_eq!(said.len(), 2, "{said:?}");
     assert_eq!(said[1]["content"], "All fifty calls are done.");
     let shown = world.session(&name).await;
-    assert!(shown["usage"]["output_tokens"].as_i64().is_some_and(|n| n > 0), "{shown}");
+    assert!(shown["tokens"]["output_tokens"].as_i64().is_some_and(|n| n > 0), "{shown}");
 
     // Again it is known, and nothing comes twice.
     let again = world.post("/api/sessions/import", &json!({ "conversation_ids": [id] })).await;

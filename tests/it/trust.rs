@@ -70,9 +70,14 @@ async fn an_agent_may_look_but_its_commands_approve_nothing() {
     let looks =
         world.run_in_pane("agent", &format!("{chorus} ps && {chorus} permissions")).await.ok();
     assert!(looks.stdout.contains("agent") && looks.stdout.contains(&request), "{}", looks.stdout);
-    for command in
-        ["approve", "approve agent", "approve --for-session", "send agent hello", "kill agent"]
-    {
+    for command in [
+        "approve",
+        "approve agent",
+        "approve --for-session",
+        "send agent hello",
+        "budget agent none",
+        "kill agent",
+    ] {
         for how in ["", "setsid -w ", "env -i ", "CHORUS_URL=$URL "] {
             let url = format!("URL={}; export URL\n", world.running().url);
             let ran = world.run_in_pane("agent", &format!("{url}{how}{chorus} {command}")).await;

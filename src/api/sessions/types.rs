@@ -13,7 +13,9 @@ use crate::domain::session::{
     ClaudeStatus, Conversation, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
 };
 use crate::domain::time::Timestamp;
+use crate::domain::usage::{Cost, Usd};
 use crate::services::sessions;
+use crate::services::spending::{self, BudgetView, ContextView};
 
 /// A session.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -60,6 +62,14 @@ pub struct SessionView {
     /// neither knows what the other is told. It can be resumed here when that one has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elsewhere_pid: Option<u32>,
+    /// What it cost so far; nothing as long as that is not known.
+    pub cost: Option<Cost>,
+    /// Its tokens so far.
+    pub tokens: Usage,
+    /// How full the model's context is; nothing before a conversation's first response.
+    pub context: Option<ContextView>,
+    /// What it may cost; nothing if that is any sum.
+    pub budget: Option<BudgetView>,
     /// How Claude is launched.
     pub launch: Launch,
     /// Whatever its creator wants to keep with it.
@@ -74,6 +84,7 @@ pub struct SessionView {
 impl SessionView {
     /// A session with what the live state knows beside it.
     pub fn of(s: Session, beside: &sessions::Beside) -> Self {
+        let spending::Used { cost, context, budget } = spending::used(&s);
         Self {
             id: s.id,
             name: s.name,
@@ -95,6 +106,10 @@ impl SessionView {
             pending_permissions: beside.pending_permissions,
             queued_messages: beside.queued_messages,
             elsewhere_pid: beside.elsewhere_pid,
+            cost,
+            tokens: s.state.spending.tokens,
+            context,
+            budget,
             launch: s.launch,
             metadata: s.metadata,
             created_at: s.created_at,
@@ -111,8 +126,6 @@ pub struct SessionDetail {
     pub session: SessionView,
     /// The last lines of its terminal, if it runs.
     pub last_output: Option<String>,
-    /// Its tokens so far.
-    pub usage: Usage,
 }
 
 /// A session to create.
@@ -151,6 +164,16 @@ pub struct SessionPatch {
     /// Pauses, resumes or ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Wanted>,
+    /// What it may cost in all from now on, in US dollars; `null` is any sum. One that has spent its
+    /// budget takes prompts again when this is more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[schema(value_type = Option<Usd>)]
+    pub budget_usd: Option<Option<Usd>>,
+}
+
+/// Tells `null` from a field that is not there.
+fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<Usd>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// What a session is to become.

@@ -60,11 +60,14 @@ fn every_recording_is_understood() {
 
 #[test]
 fn conversations_begin_and_end() {
-    let started = |name| match only_fact(name) {
-        Fact::ConversationStarted { source } => source,
+    let started = |name| match recorded(name).facts.pop() {
+        Some(Fact::ConversationStarted { source }) => source,
         other => panic!("{other:?}"),
     };
     assert_eq!(started("SessionStart-startup"), StartSource::Startup);
+    let first = |name| recorded(name).facts.remove(0);
+    assert_eq!(first("SessionStart-startup"), Fact::WindowTold(Some(1_000_000)));
+    assert_eq!(first("SessionStart-startup-2.1.329"), Fact::WindowTold(None));
     assert_eq!(started("SessionStart-resume-2.1.329"), StartSource::Resume);
     assert_eq!(started("SessionStart-clear"), StartSource::Clear);
     assert_eq!(started("SessionStart-compact"), StartSource::Compact);

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{TranscriptItem, parse_line};
 use crate::claude::hooks::{self, HookEvent};
+use crate::claude::models;
 use crate::domain::message::Direction;
 use crate::domain::observation::Fact;
 use crate::domain::permission::Verdict;
@@ -205,14 +206,45 @@ fn keys_are_unique_and_the_same_on_every_reading() {
 fn usage_is_told_by_response() {
     let mut usage: BTreeMap<String, Usage> = BTreeMap::new();
     for record in items("transcript").into_iter().flat_map(|item| item.records) {
-        if let Record::Usage { message_id, usage: u, model } = record {
-            assert_eq!(model, "claude-opus-4-8");
-            usage.insert(message_id, u);
+        if let Record::Usage(response) = record {
+            assert_eq!(response.model, "claude-opus-4-8");
+            assert!(response.request_id.is_some_and(|id| id.starts_with("req_")));
+            usage.insert(response.message_id.expect("a message"), response.usage);
         }
     }
     let first = usage["msg_14e66ddcca984719b11ffe57"];
     assert_eq!((first.input_tokens, first.output_tokens), (22_729, 15));
     assert!(usage.len() < items("transcript").len());
+}
+
+#[test]
+fn the_sum_at_the_end_is_that_of_the_responses() {
+    for name in ["transcript-plain-2.1.329", "transcript-permission-2.1.329"] {
+        let (mut told, mut sums) = (BTreeMap::new(), Vec::new());
+        for record in items(name).into_iter().flat_map(|item| item.records) {
+            match record {
+                Record::Usage(r) => drop(told.insert(r.message_id.clone(), r)),
+                Record::Total(total) => sums.push(total),
+                _ => {}
+            }
+        }
+        let [sum] = sums.as_slice() else { panic!("{sums:?}") };
+        let input: i64 = told.values().map(|r| r.usage.input_tokens).sum();
+        assert_eq!((sum.model.as_str(), sum.usage.input_tokens), ("claude-opus-5-5", input));
+        let cost: i64 = told
+            .values()
+            .filter_map(|r| models::estimate(&BTreeMap::new(), r))
+            .map(|usd| usd.0)
+            .sum();
+        assert_eq!(sum.cost.0, cost, "{name}");
+    }
+    let state = |usage: serde_json::Value| {
+        let line = json!({"type": "cost-state", "sessionId": "s", "modelUsage": {"m": usage}});
+        parse_line(line.to_string().as_bytes(), Timestamp(1)).expect("a line").is_some()
+    };
+    assert!(
+        !state(json!({"inputTokens": -1})) && !state(json!(1)) && !state(json!({"costUSD": 1}))
+    );
 }
 
 #[test]
@@ -223,7 +255,7 @@ fn a_sub_agents_file_names_its_agent() {
             match record {
                 Record::Said(said) => assert!(said.agent_id.is_some()),
                 Record::Tool(call) => assert!(call.agent_id.is_some()),
-                Record::Usage { .. } => {}
+                Record::Usage(_) | Record::Total(_) => {}
             }
         }
     }

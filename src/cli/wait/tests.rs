@@ -14,6 +14,8 @@ fn session(claude: &str, more: &serde_json::Value) -> SessionView {
         "evidence": { "source": "hook", "what": "Stop", "at": "2026-01-01T00:00:00Z" },
         "unsure": false, "claude_session_id": null, "claude_version": null, "restarts": 0, "pid": 1,
         "task_id": null, "permission_prompt": null, "pending_permissions": 0, "queued_messages": 0,
+        "tokens": { "input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0 },
         "launch": {}, "metadata": {}, "created_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z",
     });

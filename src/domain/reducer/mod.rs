@@ -6,6 +6,7 @@
 //! without any hook, has the last word; the process table alone says who is dead. Time decides
 //! between two claims about the same thing: an older one never replaces a newer one.
 
+mod budget;
 mod limits;
 mod permissions;
 mod sources;
@@ -79,6 +80,12 @@ pub enum Change {
     },
     /// A prompt arrived.
     Delivered(MessageId),
+    /// The session's budget is spent.
+    BudgetSpent,
+    /// The turn that is going on is to be interrupted.
+    Stop,
+    /// Prompts that were held back may be sent.
+    MaySend,
     /// The usage limit that was waited for is over: Claude is to go on.
     LimitOver,
     /// A prompt did not arrive.
@@ -106,6 +113,7 @@ pub fn reduce(state: &mut SessionState, o: &Observation, now: Timestamp) -> Vec<
         step.apply(o, now);
         let limit = step.state.limit.filter(|limit| !limit.over);
         step.state.detail.limit_until = limit.and_then(|limit| limit.until);
+        step.look_at_budget(now);
     }
     step.finish()
 }
@@ -158,7 +166,11 @@ impl Step<'_> {
                 self.tool_started(tool_use, tool, input_digest, agent_id.as_deref(), o);
             }
             Fact::ToolFinished { tool_use, denied } => self.tool_finished(tool_use, *denied, o),
+            Fact::WindowTold(window) => self.state.window = *window,
+            Fact::Spent(spending) => self.state.spending = *spending,
+            Fact::BudgetSet(limit) => self.budget_set(*limit),
             _ if !self.of_this_conversation(o) => {}
+            Fact::Responded(context) => self.state.context = Some(context.clone()),
             Fact::PromptSubmitted { digest, .. } => self.prompt_submitted(digest, o),
             Fact::CommandRun => {
                 if self.state.sending.as_ref().is_some_and(|s| s.raw && o.at >= s.since) {
@@ -194,6 +206,10 @@ impl Step<'_> {
                     }
                 }
                 self.state.detail.compacting = *began;
+                if !*began {
+                    // The next response tells.
+                    self.state.context = None;
+                }
             }
             Fact::Subagent { began } => {
                 if o.at >= self.state.evidence.at {
@@ -290,6 +306,7 @@ impl Step<'_> {
     fn switch_conversation(&mut self, to: &ConversationId) {
         if self.state.conversation.as_ref() != Some(to) {
             self.state.conversation = Some(to.clone());
+            self.state.context = None;
             self.changes.push(Change::ConversationStarted(to.clone()));
         }
     }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::is_zero;
 use crate::domain::names::names;
+use crate::domain::usage::Usd;
 
 /// How Claude is launched. The same for every runtime; kept with the session and used again on
 /// every restart.
@@ -48,6 +49,11 @@ pub struct Launch {
     /// has ended unasked.
     #[serde(skip_serializing_if = "is_zero")]
     pub crash_restarts: u32,
+    /// What the session may cost to begin with, in US dollars, by Claude Code's own word or else
+    /// estimated. When that is spent, its turn is interrupted and it takes no further prompts.
+    /// `budget_usd` of the session itself changes it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<Usd>,
 }
 
 /// Claude Code's permission modes.

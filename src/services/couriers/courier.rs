@@ -77,6 +77,7 @@ impl Courier {
             let idle = state.claude_status == ClaudeStatus::Idle
                 && state.started
                 && !state.is_limited()
+                && !state.is_out_of_budget()
                 && state.sending.is_none();
             live.queue(id)
                 .find(|m| idle && m.message.delivery_status == Some(Delivery::Queued))
@@ -233,7 +234,9 @@ impl Courier {
         let digest = crate::domain::prompt::digest(order.text.as_deref().unwrap_or_default());
         let begun = self.app.engine.run(move |live, unit| {
             let idle = live.session(id).is_some_and(|s| {
-                s.state.claude_status == ClaudeStatus::Idle && s.state.sending.is_none()
+                s.state.claude_status == ClaudeStatus::Idle
+                    && s.state.sending.is_none()
+                    && !s.state.is_out_of_budget()
             });
             let queued = live.queue(id).any(|m| m.message.id == message);
             if !idle || !queued {

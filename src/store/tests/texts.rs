@@ -7,7 +7,7 @@ use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::DecidedBy;
-use crate::domain::record::{ToolStatus, Usage};
+use crate::domain::record::{Response, ToolStatus};
 use crate::domain::session::SessionName;
 use crate::domain::time::Timestamp;
 use crate::store::{Db, Order, SettledPermission, Write, logs, messages, sessions};
@@ -89,9 +89,12 @@ pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
             Write::Usage {
                 session: session.id,
                 conversation: conversation.clone(),
-                message_id: odd.clone(),
-                model: odd.clone(),
-                usage: Usage::default(),
+                response: Box::new(Response {
+                    message_id: Some(odd.clone()),
+                    request_id: Some(odd.clone()),
+                    model: odd.clone(),
+                    ..super::usage::response("m", 1)
+                }),
             },
             Write::AddMessage { message: Box::new(prompt), idempotency_key: Some(odd.clone()) },
             Write::Deliver { message: id, status: Delivery::Sending, error: Some(odd.clone()) },

@@ -175,6 +175,26 @@ pub async fn connect_unix(socket: &Path) -> std::io::Result<SendRequest<Full<Byt
     greet(UnixStream::connect(socket).await?).await
 }
 
+/// Posts to an address that is not the server's usual one.
+pub async fn post_to(address: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let mut sender = greet(stream).await.expect("HTTP");
+    let mut request = hyper::Request::post(path).header(HOST, address);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).expect("a usable request");
+    let response = sender.send_request(request).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("its body").to_bytes().to_vec();
+    Answer {
+        asked: format!("POST {path}"),
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+    }
+}
+
 async fn greet<S>(stream: S) -> std::io::Result<SendRequest<Full<Bytes>>>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,

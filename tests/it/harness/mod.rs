@@ -20,7 +20,7 @@ mod world;
 pub use agent::{Agent, Held};
 pub use claude::demo_tools;
 pub use events::Events;
-pub use http::{Answer, Request, Via, connect, connect_unix, is_problem};
+pub use http::{Answer, Request, Via, connect, connect_unix, is_problem, post_to};
 pub use processes::{Output, signal};
 pub use store::Store;
 pub(crate) use store::on_both_stores;

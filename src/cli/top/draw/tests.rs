@@ -24,6 +24,8 @@ pub fn session(id: u128, name: &str, claude: &str) -> SessionView {
         "evidence": { "source": "hook", "what": "PreToolUse", "at": Timestamp(NOW - 12_000) },
         "unsure": false, "claude_session_id": null, "claude_version": null, "restarts": 0, "pid": 1,
         "task_id": null, "permission_prompt": null, "pending_permissions": 0, "queued_messages": 0,
+        "tokens": { "input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0 },
         "launch": {}, "metadata": {}, "created_at": Timestamp(NOW), "updated_at": Timestamp(NOW),
     }))
     .expect("a session")
