@@ -240,6 +240,7 @@ fn example(doc: &Value, property: &Value) -> Value {
         (Some(value), _) => value.clone(),
         (_, Some("boolean")) => json!(true),
         (_, Some("object")) => json!({}),
+        (_, Some("array")) => json!(["x"]),
         _ => json!("x"),
     }
 }

@@ -179,7 +179,7 @@ impl Step<'_> {
             }
             Fact::TurnEnded { background } => self.turn_ended(*background, o),
             Fact::TurnFailed { kind, message, resets_at } => {
-                if self.claim(ClaudeStatus::Idle, o, "turn failed") {
+                if self.ends(o, "turn failed") {
                     if kind == "rate_limit" || resets_at.is_some() {
                         self.limited(*resets_at, o);
                     }
@@ -275,6 +275,16 @@ impl Step<'_> {
         true
     }
 
+    /// A turn's end. The state file may have told of the very same one already, and its time may be
+    /// a little later than the hook's, which says more.
+    fn ends(&mut self, o: &Observation, what: &str) -> bool {
+        let e = &self.state.evidence;
+        let told = self.state.claude_status == ClaudeStatus::Idle
+            && e.source == Source::StateFile
+            && (e.at.0 - SKEW_MS..=e.at.0).contains(&o.at.0);
+        told || self.claim(ClaudeStatus::Idle, o, what)
+    }
+
     fn of_this_conversation(&self, o: &Observation) -> bool {
         match (&o.conversation, &self.state.conversation) {
             (Some(theirs), Some(ours)) => theirs == ours || o.source == Source::StateFile,
@@ -361,12 +371,12 @@ impl Step<'_> {
     }
 
     fn turn_ended(&mut self, background: u32, o: &Observation) {
-        let (status, what) = if background > 0 {
-            (ClaudeStatus::Busy, "Stop with background work")
+        let ended = if background > 0 {
+            self.claim(ClaudeStatus::Busy, o, "Stop with background work")
         } else {
-            (ClaudeStatus::Idle, "Stop")
+            self.ends(o, "Stop")
         };
-        if self.claim(status, o, what) {
+        if ended {
             self.state.detail.background = background;
             self.state.detail.tool = None;
             self.state.limit = None;

@@ -312,6 +312,26 @@ fn a_usage_limit_is_waited_for_until_claude_code_said_it_ends() {
 }
 
 #[test]
+fn a_failure_is_heard_though_the_state_file_told_of_the_turns_end_first() {
+    let mut s = Story::busy();
+    s.file(5_050, ClaudeStatus::Idle);
+    assert_eq!(s.state.claude_status, ClaudeStatus::Idle);
+    let failed = |message: &str| Fact::TurnFailed {
+        kind: "rate_limit".into(),
+        message: message.into(),
+        resets_at: Some(Timestamp(90_000)),
+    };
+    s.hook(5_000, failed("limit reached"));
+    assert_eq!(s.state.detail.error.as_deref(), Some("rate_limit: limit reached"));
+    assert_eq!(s.state.detail.limit_until, Some(Timestamp(90_000)));
+    // One of an earlier turn says nothing of this one.
+    s.hook(6_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+    s.file(8_000, ClaudeStatus::Idle);
+    s.hook(5_500, failed("again"));
+    assert_eq!(s.state.detail.error, None);
+}
+
+#[test]
 fn a_limit_without_an_end_is_tried_again_and_each_time_later() {
     let mut s = limited(5_000, None);
     s.tell(Source::Chorus, 6_000, TICK);
