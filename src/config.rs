@@ -4,6 +4,8 @@
 
 mod data_dir;
 mod database;
+mod keys;
+mod notify;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,11 +16,13 @@ use toml::{Table, Value};
 
 pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
+pub use self::notify::Notify;
+use self::keys::{is_section, settings, variable};
 use crate::domain::scrub::scrub;
 use crate::store::{Place, Synchronous};
 
 /// All settings. The names are those of `chorus.toml`; in the environment they are upper-case
-/// with `CHORUS_` before them.
+/// with `CHORUS_` before them, and with `_` for the dot of one in a table (`notify.desktop`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -74,6 +78,8 @@ pub struct Config {
     /// Hooks that a session may send each second, five seconds' worth of them at once; more go by
     /// the spool. 0 is no limit.
     pub hook_rate: u32,
+    /// What people are told of without looking, and how.
+    pub notify: Notify,
 }
 
 /// Who may use the API.
@@ -113,6 +119,7 @@ impl Default for Config {
             quiet_after: 600.0,
             limit_retry: 900.0,
             hook_rate: 2_000,
+            notify: Notify::default(),
         }
     }
 }
@@ -279,8 +286,16 @@ impl Loader {
     fn new() -> Self {
         // The defaults are our own and have no value that TOML lacks.
         let table = Table::try_from(Config::default()).unwrap_or_default();
-        let origins = table.keys().map(|k| (k.clone(), Origin::Default)).collect();
+        let origins = settings(&table).map(|k| (k, Origin::Default)).collect();
         Self { table, origins, warnings: Vec::new() }
+    }
+
+    /// A setting's present value.
+    fn value(&self, key: &str) -> Option<&Value> {
+        match key.split_once('.') {
+            Some((section, key)) => self.table.get(section)?.get(key),
+            None => self.table.get(key),
+        }
     }
 
     fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
@@ -292,7 +307,15 @@ impl Loader {
         let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
         let file: Table = text.parse().map_err(|e: toml::de::Error| unreadable(e.to_string()))?;
         for (key, value) in file {
-            self.set(&key, value, Origin::File(path.to_owned()))?;
+            let origin = Origin::File(path.to_owned());
+            match value {
+                Value::Table(inner) if is_section(self.table.get(&key)) => {
+                    for (name, value) in inner {
+                        self.set(&format!("{key}.{name}"), value, origin.clone())?;
+                    }
+                }
+                value => self.set(&key, value, origin)?,
+            }
         }
         Ok(())
     }
@@ -300,8 +323,9 @@ impl Loader {
     /// The settings that the environment holds: variable, (setting, text).
     fn known_in(&mut self, env: &BTreeMap<String, String>) -> Vec<(String, (String, String))> {
         let mut found = Vec::new();
-        for key in self.table.keys() {
-            let upper = key.to_uppercase();
+        let keys: Vec<String> = settings(&self.table).collect();
+        for key in &keys {
+            let upper = variable(key);
             let ours = format!("CHORUS_{upper}");
             let bare = BARE.contains(&upper.as_str()).then_some(upper);
             let name = [Some(ours), bare].into_iter().flatten().find(|n| env.contains_key(n));
@@ -311,10 +335,11 @@ impl Loader {
             }
         }
         for name in env.keys().filter(|n| n.starts_with("CHORUS_")) {
-            let key = name["CHORUS_".len()..].to_lowercase();
-            if !self.table.contains_key(&key)
+            if !keys.iter().any(|key| variable(key) == name["CHORUS_".len()..])
                 && !NOT_SETTINGS.contains(&name.as_str())
                 && !name.starts_with("CHORUS_TEST")
+                // What a notice's own program is told.
+                && !name.starts_with("CHORUS_NOTICE_")
             {
                 self.warnings.push(format!("${name} is no setting of Chorus's and has no effect"));
             }
@@ -338,7 +363,7 @@ impl Loader {
             );
             return Ok(());
         }
-        let value = match self.table.get(key) {
+        let value = match self.value(key) {
             Some(Value::Integer(_)) => Value::Integer(
                 text.trim().parse().map_err(|_| unusable("expected a whole number"))?,
             ),
@@ -368,13 +393,22 @@ impl Loader {
     }
 
     fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
-        let mut one = Table::new();
-        one.insert(key.to_owned(), value.clone());
+        let (section, name) = match key.split_once('.') {
+            Some((section, name)) => (Some(section), name),
+            None => (None, key),
+        };
+        let mut one = Table::from_iter([(name.to_owned(), value.clone())]);
+        if let Some(section) = section {
+            one = Table::from_iter([(section.to_owned(), Value::Table(one))]);
+        }
         if let Err(e) = one.try_into::<Config>() {
             let problem = e.message().to_owned();
             return Err(ConfigError::Unusable { key: key.to_owned(), origin, problem });
         }
-        self.table.insert(key.to_owned(), value);
+        match section.and_then(|section| self.table.get_mut(section)) {
+            Some(Value::Table(inner)) => inner.insert(name.to_owned(), value),
+            _ => self.table.insert(key.to_owned(), value),
+        };
         self.origins.insert(key.to_owned(), origin);
         Ok(())
     }
@@ -410,6 +444,9 @@ impl Loader {
             (1..=86_400).contains(&config.permission_expiry),
             "expected 1 to 86400 seconds",
         )?;
+        for (key, ok, problem) in config.notify.checks() {
+            check(key, ok, problem)?;
+        }
         check("starts_at_once", config.starts_at_once >= 1, "expected 1 or more")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let prefix = &config.session_prefix;

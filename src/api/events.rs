@@ -18,6 +18,7 @@ use super::problem::{Problem, Query};
 use crate::bus::{Backlog, Frame};
 use crate::domain::ids::SessionId;
 use crate::services::App;
+use crate::services::notices::Tab;
 use crate::store::events;
 
 /// Events that are read from the table for somebody who was away; beyond that, start over.
@@ -35,6 +36,10 @@ pub struct Params {
     last_event_id: Option<i64>,
     /// Only events of this session.
     session_id: Option<SessionId>,
+    /// Also `notice` events, which are in no log: who asks for them shows them to a person, and the
+    /// desktop stays silent meanwhile.
+    #[serde(default)]
+    notices: bool,
 }
 
 /// Streams events as they happen.
@@ -60,12 +65,13 @@ pub async fn stream(
     };
     let (backlog, last, live) = app.hub.subscribe(after);
     let mut listener = Listener {
-        app,
         live,
         ready: VecDeque::new(),
         last,
         table_to: None,
         only: params.session_id,
+        tab: params.notices.then(|| app.notices.tabs.open(params.session_id)),
+        app,
     };
     // Tells a fresh listener at once where it stands, and opens the stream in every proxy.
     listener.ready.push_back(Bytes::from(format!("id: {last}\nretry: 1000\n: connected\n\n")));
@@ -96,6 +102,8 @@ struct Listener {
     /// Up to where the table is still to be read.
     table_to: Option<i64>,
     only: Option<SessionId>,
+    /// Whoever listens shows notices.
+    tab: Option<Tab>,
 }
 
 impl Listener {
@@ -149,6 +157,7 @@ impl Listener {
                     }
                     Err(RecvError::Closed) => return None,
                 },
+                notice = notice(&mut self.tab) => return Some(notice),
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": alive\n\n")),
             }
         }
@@ -171,4 +180,12 @@ impl Listener {
             }
         }
     }
+}
+
+/// The next notice to show, if any are wanted. It has no id: nobody gets it twice.
+async fn notice(tab: &mut Option<Tab>) -> Bytes {
+    let Some(tab) = tab else { return std::future::pending().await };
+    let notice = tab.next().await;
+    let data = serde_json::to_string(&*notice).unwrap_or_default();
+    Bytes::from(format!("event: notice\ndata: {data}\n\n"))
 }

@@ -5,12 +5,14 @@ pub mod auth;
 pub mod events;
 pub mod hooks;
 pub mod list;
+pub mod notices;
 pub mod operations;
 pub mod permissions;
 pub mod problem;
 pub mod projects;
 pub mod rules;
 pub mod sessions;
+pub mod summary;
 pub mod trace;
 
 use std::sync::Arc;
@@ -82,6 +84,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(events::stream))
+        .routes(routes!(summary::get))
+        .routes(routes!(notices::test))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
         // For Claude Code.

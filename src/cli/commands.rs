@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::args::{Command, New, Run, Send};
 use super::client::Client;
-use super::{attach, audit, launch, life, permissions, rules, show, start};
+use super::{attach, audit, launch, life, notify, permissions, rules, show, start};
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
@@ -40,6 +40,7 @@ pub async fn run(
             let client = start::server(loaded, data).await?;
             return launch::create(&client, launch, None, attach, json).await;
         }
+        Command::StatusLine => notify::status_line(data, json).await?,
         Command::Open => open(&Client::find(data).await?, data, json)?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
@@ -77,9 +78,11 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<ExitCode
         Command::Attach(s) => attach_to(client, &s.session, json).await?,
         Command::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
         Command::Events { session, after } => events(client, session, after, json).await?,
+        Command::Notify { what } => return notify::run(client, &what, json).await,
         Command::Run(_)
         | Command::New(_)
         | Command::Open
+        | Command::StatusLine
         | Command::Serve(_)
         | Command::Config
         | Command::Db(_)

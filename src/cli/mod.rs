@@ -12,6 +12,7 @@ pub mod hook;
 mod launch;
 mod life;
 mod log;
+mod notify;
 mod permissions;
 mod rules;
 mod show;

@@ -19,7 +19,9 @@ use crate::domain::rule::Rule;
 use crate::domain::session::Runtime;
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
+use crate::services::notices::{Attempt, Outcome};
 use crate::services::rules::Preview;
+use crate::services::summary::Summary;
 use crate::services::user_hooks;
 
 /// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
@@ -370,9 +372,9 @@ pub fn config(loaded: &Loaded, as_json: bool) -> Result<()> {
             &serde_json::json!({ "values": values, "origins": origins, "warnings": loaded.warnings }),
         );
     }
-    for (key, value) in values.as_object().into_iter().flatten() {
-        let origin = loaded.origins.get(key).map(ToString::to_string).unwrap_or_default();
-        say!("{key:18} {value}  ({origin})");
+    for (key, origin) in &loaded.origins {
+        let value = values.pointer(&format!("/{}", key.replace('.', "/"))).unwrap_or_default();
+        say!("{key:25} {value}  ({origin})");
     }
     for warning in &loaded.warnings {
         say!("warning: {warning}");
@@ -439,6 +441,41 @@ pub fn findings(findings: &[Finding], as_json: bool) -> Result<()> {
         if let Some(remedy) = &f.remedy {
             say!("      → {}", safe(remedy));
         }
+    }
+    Ok(())
+}
+
+/// Prints what became of a notice by each channel.
+pub fn attempts(attempts: &[Attempt], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(&attempts);
+    }
+    for a in attempts {
+        let mark = match a.outcome {
+            Outcome::Told => "told  ",
+            Outcome::Silent => "silent",
+            Outcome::Failed => "FAILED",
+        };
+        say!("{mark}  {:9} {}", safe(&a.channel), line(&a.detail, 400));
+    }
+    Ok(())
+}
+
+/// Prints what the sessions do, in a few words; nothing if there are none.
+pub fn summary(summary: &Summary, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(summary);
+    }
+    let counts = [
+        (summary.waiting, "waiting"),
+        (summary.busy, "busy"),
+        (summary.idle, "idle"),
+        (summary.starting, "starting"),
+    ];
+    let there = counts.into_iter().filter(|(n, _)| *n > 0);
+    let words: Vec<String> = there.map(|(n, what)| format!("{n} {what}")).collect();
+    if !words.is_empty() {
+        say!("{}", words.join(" "));
     }
     Ok(())
 }
