@@ -16,8 +16,8 @@ use toml::{Table, Value};
 
 pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
-pub use self::notify::Notify;
 use self::keys::{is_section, settings, variable};
+pub use self::notify::Notify;
 use crate::domain::scrub::scrub;
 use crate::store::{Place, Synchronous};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use utoipa::IntoParams;
 
+use super::auth::{Peer, refuse_agent};
 use super::problem::{Problem, Query};
 use crate::bus::{Backlog, Frame};
 use crate::domain::ids::SessionId;
@@ -49,12 +50,18 @@ pub struct Params {
 /// `reset` event says so: read the lists again and go on from its id.
 #[utoipa::path(get, path = "/api/events", tag = "events", params(Params),
     responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String),
+        (status = 403, description = "A Claude that Chorus runs shows no notices", body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
 pub async fn stream(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     Query(params): Query<Params>,
 ) -> Result<Response, Problem> {
+    if params.notices {
+        // An agent must not keep from people that it asks them something.
+        refuse_agent(&app, &peer).await?;
+    }
     let after = match headers.get("last-event-id") {
         None => params.last_event_id,
         Some(id) => {

@@ -11,8 +11,8 @@ use super::args::Notify;
 use super::client::Client;
 use super::show;
 use crate::config::DataDir;
-use crate::services::notices::{Attempt, Outcome};
-use crate::services::summary::Summary;
+use crate::services::notices::{NoticeAttempt, NoticeOutcome};
+use crate::services::summary::SessionCounts;
 
 /// How long a status line is waited for: what draws it asks again soon.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -21,9 +21,10 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 pub async fn run(client: &Client, what: &Notify, json: bool) -> Result<ExitCode> {
     match what {
         Notify::Test => {
-            let attempts: Vec<Attempt> = client.post("/api/notices/test", &Value::Null).await?;
+            let attempts: Vec<NoticeAttempt> =
+                client.post("/api/notices/test", &Value::Null).await?;
             show::attempts(&attempts, json)?;
-            let failed = attempts.iter().any(|a| a.outcome == Outcome::Failed);
+            let failed = attempts.iter().any(|a| a.outcome == NoticeOutcome::Failed);
             Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
     }
@@ -31,7 +32,7 @@ pub async fn run(client: &Client, what: &Notify, json: bool) -> Result<ExitCode>
 
 /// Prints the counts; nothing if there is no server to ask.
 pub async fn status_line(data: &DataDir, json: bool) -> Result<()> {
-    let ask = async { Client::find(data).await?.get::<Summary>("/api/summary").await };
+    let ask = async { Client::find(data).await?.get::<SessionCounts>("/api/summary").await };
     match timeout(AT_ONCE, ask).await {
         Ok(Ok(summary)) => show::summary(&summary, json),
         Ok(Err(_)) | Err(_) => Ok(()),

@@ -19,9 +19,9 @@ use crate::domain::rule::Rule;
 use crate::domain::session::Runtime;
 use crate::domain::time::Timestamp;
 use crate::services::database::Checked;
-use crate::services::notices::{Attempt, Outcome};
+use crate::services::notices::{NoticeAttempt, NoticeOutcome};
 use crate::services::rules::Preview;
-use crate::services::summary::Summary;
+use crate::services::summary::SessionCounts;
 use crate::services::user_hooks;
 
 /// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
@@ -446,15 +446,15 @@ pub fn findings(findings: &[Finding], as_json: bool) -> Result<()> {
 }
 
 /// Prints what became of a notice by each channel.
-pub fn attempts(attempts: &[Attempt], as_json: bool) -> Result<()> {
+pub fn attempts(attempts: &[NoticeAttempt], as_json: bool) -> Result<()> {
     if as_json {
         return json(&attempts);
     }
     for a in attempts {
         let mark = match a.outcome {
-            Outcome::Told => "told  ",
-            Outcome::Silent => "silent",
-            Outcome::Failed => "FAILED",
+            NoticeOutcome::Told => "told  ",
+            NoticeOutcome::Silent => "silent",
+            NoticeOutcome::Failed => "FAILED",
         };
         say!("{mark}  {:9} {}", safe(&a.channel), line(&a.detail, 400));
     }
@@ -462,7 +462,7 @@ pub fn attempts(attempts: &[Attempt], as_json: bool) -> Result<()> {
 }
 
 /// Prints what the sessions do, in a few words; nothing if there are none.
-pub fn summary(summary: &Summary, as_json: bool) -> Result<()> {
+pub fn summary(summary: &SessionCounts, as_json: bool) -> Result<()> {
     if as_json {
         return json(summary);
     }

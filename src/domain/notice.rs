@@ -276,7 +276,9 @@ fn failure<'a>(news: &News, about: &About<'a>, now: Timestamp) -> Option<Told<'a
         // Each further attempt meets the same limit.
         let begins = limit.tries == 1 && state.claude_status == ClaudeStatus::Idle;
         let body = match limit.until.map(|until| until.ms_since(now)) {
-            Some(ms) if ms > 0 => format!("It ends in {}; the session goes on by itself.", span(ms)),
+            Some(ms) if ms > 0 => {
+                format!("It ends in {}; the session goes on by itself.", span(ms))
+            }
             _ => "When it ends is not known; the session tries again by itself.".to_owned(),
         };
         return begins.then(|| Told::new(NoticeKind::Limit, "has met a usage limit", body));
@@ -300,7 +302,8 @@ fn quiet<'a>(news: &News, about: &About<'a>, now: Timestamp) -> Option<Told<'a>>
     if about.session.is_elsewhere() {
         return None;
     }
-    let body = format!("It is busy, but nothing was heard of it for {}.", span(now.ms_since(since)));
+    let body =
+        format!("It is busy, but nothing was heard of it for {}.", span(now.ms_since(since)));
     Some(Told::new(NoticeKind::Quiet, "has gone quiet", body))
 }
 
@@ -320,11 +323,7 @@ fn finished<'a>(news: &News, about: &About<'a>, rules: &Rules) -> Option<Told<'a
 }
 
 fn asked(request: &PermissionRequest) -> Asked {
-    Asked {
-        id: request.id,
-        tool: cut(&request.tool),
-        summary: cut(&scrub(&request.summary)),
-    }
+    Asked { id: request.id, tool: cut(&request.tool), summary: cut(&scrub(&request.summary)) }
 }
 
 /// What a single request would do.

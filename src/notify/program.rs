@@ -189,7 +189,8 @@ mod tests {
         let script = format!("sleep 300 & echo $! > {}; wait", file.display());
         let error = sh(&script, Vec::new()).run(Duration::from_millis(500)).await;
         assert!(matches!(error, Err(Failure::TooSlow { .. })), "{error:?}");
-        let pid: u32 = std::fs::read_to_string(&file).expect("a pid").trim().parse().expect("a pid");
+        let pid: u32 =
+            std::fs::read_to_string(&file).expect("a pid").trim().parse().expect("a pid");
         let began = Instant::now();
         while runs(pid) {
             assert!(began.elapsed() < LONG, "{pid} still runs");
@@ -198,8 +199,8 @@ mod tests {
     }
 
     fn runs(pid: u32) -> bool {
-        let ps = std::process::Command::new("ps").args(["-o", "stat=", "-p"]).arg(pid.to_string());
-        let stat = { ps }.output().expect("ps").stdout;
+        let mut ps = std::process::Command::new("ps");
+        let stat = ps.args(["-o", "stat=", "-p", &pid.to_string()]).output().expect("ps").stdout;
         !stat.is_empty() && !stat.starts_with(b"Z")
     }
 }

@@ -28,11 +28,13 @@ use crate::bus::{Frame, Hub};
 use crate::clock;
 use crate::domain::event::EventKind;
 use crate::domain::ids::{PermissionId, SessionId};
-use crate::domain::notice::{About, Activity, Moment, News, Notice, NoticeKind, Rules, Watch, notice};
+use crate::domain::notice::{
+    About, Activity, Moment, News, Notice, NoticeKind, Rules, Watch, notice,
+};
 use crate::domain::permission::PermissionStatus;
 use crate::domain::session::ClaudeStatus;
 
-pub use channel::{Attempt, Channel, Outcome};
+pub use channel::{Channel, NoticeAttempt, NoticeOutcome};
 pub use health::{Failures, Health};
 pub use tabs::{Tab, Tabs};
 use tray::Tray;
@@ -196,7 +198,7 @@ async fn tell(app: Arc<App>, at: usize) {
         loop {
             let (session, news) = tray.next().await;
             match look(&app, session, &news).await {
-                Ok(None) => {}
+                Ok(None) => tracing::debug!(%channel, "there is nothing to tell of {session}"),
                 Ok(Some(notice)) => {
                     for attempt in channel.tell(&app, &Arc::new(notice)).await {
                         app.notices.health.note(&attempt).await;
@@ -236,7 +238,7 @@ async fn look(app: &App, id: SessionId, news: &News) -> Result<Option<Notice>, R
 }
 
 /// Sends one notice through every channel, whatever the hour, and says what happened to each.
-pub async fn test(app: &Arc<App>) -> Vec<Attempt> {
+pub async fn test(app: &Arc<App>) -> Vec<NoticeAttempt> {
     let notice = Arc::new(Notice {
         kind: NoticeKind::Test,
         event_id: 0,

@@ -11,7 +11,7 @@ use crate::domain::session::{ClaudeStatus, Status};
 
 /// Live sessions by what Claude does in them. One that is set aside does nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Summary {
+pub struct SessionCounts {
     /// It waits for a person's decision.
     pub waiting: usize,
     /// It works.
@@ -28,12 +28,12 @@ pub struct Summary {
 ///
 /// # Errors
 /// If the store is away.
-pub async fn get(app: &App) -> Result<Summary, Error> {
+pub async fn get(app: &App) -> Result<SessionCounts, Error> {
     Ok(app.engine.read(count).await?)
 }
 
-fn count(live: &Live) -> Summary {
-    let mut summary = Summary::default();
+fn count(live: &Live) -> SessionCounts {
+    let mut summary = SessionCounts::default();
     for session in live.sessions().filter(|s| s.is_live() && s.state.status != Status::Paused) {
         match session.state.claude_status {
             ClaudeStatus::Waiting => summary.waiting += 1,

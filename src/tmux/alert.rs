@@ -52,7 +52,8 @@ impl Tmux {
         let line = CommandLine::new("list-clients").raw("-F").arg(CLIENT_FORMAT);
         let body = self.run(line).await?.pop().unwrap_or_default();
         let lines = body.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-        let read = |line| read_client(line).ok_or_else(|| TmuxError::unexpected("list-clients", line));
+        let read =
+            |line| read_client(line).ok_or_else(|| TmuxError::unexpected("list-clients", line));
         let clients: Vec<Client> = lines.map(read).collect::<Result<_, _>>()?;
         Ok(clients.into_iter().filter(|c| !c.control && c.session != self.config.keeper).collect())
     }

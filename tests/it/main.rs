@@ -12,6 +12,7 @@ mod harness;
 mod hooks;
 mod life;
 mod lists;
+mod notices;
 mod operations;
 mod permissions;
 mod permissions_audit;

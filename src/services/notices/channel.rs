@@ -25,11 +25,11 @@ pub enum Channel {
 
 /// What became of a notice by one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Attempt {
+pub struct NoticeAttempt {
     /// By which way: `page`, `desktop`, `terminal`, `command`.
     pub channel: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: NoticeOutcome,
     /// More about it, in words.
     pub detail: String,
 }
@@ -37,7 +37,7 @@ pub struct Attempt {
 /// What became of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum NoticeOutcome {
     /// It was handed over.
     Told,
     /// It was not to be told, or there was nobody to tell.
@@ -46,8 +46,8 @@ pub enum Outcome {
     Failed,
 }
 
-fn attempt(channel: &str, outcome: Outcome, detail: impl Into<String>) -> Attempt {
-    Attempt { channel: channel.to_owned(), outcome, detail: detail.into() }
+fn attempt(channel: &str, outcome: NoticeOutcome, detail: impl Into<String>) -> NoticeAttempt {
+    NoticeAttempt { channel: channel.to_owned(), outcome, detail: detail.into() }
 }
 
 impl fmt::Display for Channel {
@@ -75,7 +75,7 @@ impl Channel {
     }
 
     /// Sends a notice, in bounded time.
-    pub(super) async fn tell(self, app: &App, notice: &Arc<Notice>) -> Vec<Attempt> {
+    pub(super) async fn tell(self, app: &App, notice: &Arc<Notice>) -> Vec<NoticeAttempt> {
         match self {
             Self::Screen => screen(app, notice).await,
             Self::Terminal => vec![terminal(app, notice).await],
@@ -84,36 +84,38 @@ impl Channel {
     }
 }
 
-async fn screen(app: &App, notice: &Arc<Notice>) -> Vec<Attempt> {
+async fn screen(app: &App, notice: &Arc<Notice>) -> Vec<NoticeAttempt> {
     let pages = app.notices.tabs.show(notice);
     let page = match pages {
-        0 => attempt("page", Outcome::Silent, "no page that shows notices is open"),
-        n => attempt("page", Outcome::Told, format!("handed to {n} open pages")),
+        0 => attempt("page", NoticeOutcome::Silent, "no page that shows notices is open"),
+        n => attempt("page", NoticeOutcome::Told, format!("handed to {n} open pages")),
     };
     let config = &app.config.notify;
     let desktop = if !config.desktop {
-        attempt("desktop", Outcome::Silent, "notify.desktop is off")
+        attempt("desktop", NoticeOutcome::Silent, "notify.desktop is off")
     } else if pages > 0 && !config.desktop_with_page {
-        attempt("desktop", Outcome::Silent, "a page shows it")
+        attempt("desktop", NoticeOutcome::Silent, "a page shows it")
     } else {
         desktop(app, notice).await
     };
     vec![page, desktop]
 }
 
-async fn desktop(app: &App, notice: &Notice) -> Attempt {
+async fn desktop(app: &App, notice: &Notice) -> NoticeAttempt {
     let way = match Desktop::find(|name| std::env::var_os(name)) {
         Ok(way) => way,
         Err(absent) => {
             app.notices.absence.get_or_init(|| {
                 tracing::info!("no notices on a desktop: {absent}; {}", absent.remedy());
             });
-            return attempt("desktop", Outcome::Silent, absent.to_string());
+            return attempt("desktop", NoticeOutcome::Silent, absent.to_string());
         }
     };
     match way.show(&message(notice)).await {
-        Ok(()) => attempt("desktop", Outcome::Told, format!("by {}", way.program().display())),
-        Err(e) => attempt("desktop", Outcome::Failed, e.to_string()),
+        Ok(()) => {
+            attempt("desktop", NoticeOutcome::Told, format!("by {}", way.program().display()))
+        }
+        Err(e) => attempt("desktop", NoticeOutcome::Failed, e.to_string()),
     }
 }
 
@@ -130,32 +132,32 @@ fn message(notice: &Notice) -> Message {
     }
 }
 
-async fn terminal(app: &App, notice: &Notice) -> Attempt {
+async fn terminal(app: &App, notice: &Notice) -> NoticeAttempt {
     if !app.config.notify.terminal {
-        return attempt("terminal", Outcome::Silent, "notify.terminal is off");
+        return attempt("terminal", NoticeOutcome::Silent, "notify.terminal is off");
     }
     let Some(tmux) = app.tmux_if_there() else {
-        return attempt("terminal", Outcome::Silent, "no tmux server runs");
+        return attempt("terminal", NoticeOutcome::Silent, "no tmux server runs");
     };
     let shows = format!("{}-{}", app.config.session_prefix, notice.session);
     let hint = notice.attach.as_ref().map(|how| format!(" ({how})")).unwrap_or_default();
     let text = format!("Chorus: {}{hint}", notice.title);
     match tmux.alert(&text, &shows, notice.kind.needs_a_person()).await {
-        Ok(0) => attempt("terminal", Outcome::Silent, "no terminal is attached"),
-        Ok(n) => attempt("terminal", Outcome::Told, format!("{n} terminals")),
-        Err(e) => attempt("terminal", Outcome::Failed, e.to_string()),
+        Ok(0) => attempt("terminal", NoticeOutcome::Silent, "no terminal is attached"),
+        Ok(n) => attempt("terminal", NoticeOutcome::Told, format!("{n} terminals")),
+        Err(e) => attempt("terminal", NoticeOutcome::Failed, e.to_string()),
     }
 }
 
-async fn command(app: &App, notice: &Notice) -> Attempt {
+async fn command(app: &App, notice: &Notice) -> NoticeAttempt {
     let config = &app.config.notify;
     if config.command.is_empty() {
-        return attempt("command", Outcome::Silent, "notify.command is empty");
+        return attempt("command", NoticeOutcome::Silent, "notify.command is empty");
     }
     let limit = Duration::from_secs_f64(config.command_timeout);
     match program(config, notice).run(limit).await {
-        Ok(()) => attempt("command", Outcome::Told, format!("by {}", config.command[0])),
-        Err(e) => attempt("command", Outcome::Failed, e.to_string()),
+        Ok(()) => attempt("command", NoticeOutcome::Told, format!("by {}", config.command[0])),
+        Err(e) => attempt("command", NoticeOutcome::Failed, e.to_string()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::channel::{Attempt, Outcome};
+use super::channel::{NoticeAttempt, NoticeOutcome};
 use crate::clock;
 use crate::domain::time::Timestamp;
 
@@ -41,20 +41,20 @@ impl Health {
     }
 
     /// Takes in how it went.
-    pub async fn note(&self, attempt: &Attempt) {
+    pub async fn note(&self, attempt: &NoticeAttempt) {
         let channel = &attempt.channel;
         let mut known = self.known.lock().await;
         match attempt.outcome {
-            Outcome::Failed => {
+            NoticeOutcome::Failed => {
                 tracing::warn!(%channel, problem = %attempt.detail, "a notice did not go out by {channel}");
                 let before = known.get(channel).map_or(0, |f| f.count);
                 let (problem, at) = (attempt.detail.clone(), clock::now());
                 known.insert(channel.clone(), Failures { count: before + 1, problem, at });
             }
-            Outcome::Told if known.contains_key(channel) => {
+            NoticeOutcome::Told if known.contains_key(channel) => {
                 known.remove(channel);
             }
-            Outcome::Told | Outcome::Silent => return,
+            NoticeOutcome::Told | NoticeOutcome::Silent => return,
         }
         let part = self.file.with_extension("part");
         let written = async {
