@@ -11,7 +11,7 @@ pub use crate::claude::installation::{Finding, Level};
 use crate::config::{Config, DataDir, Loaded};
 use crate::notify::Desktop;
 use crate::services::database;
-use crate::services::notices::Health;
+use crate::services::notices::Content;
 use crate::store::Place;
 use crate::tmux;
 
@@ -130,8 +130,8 @@ fn notices(loaded: &Loaded) -> Vec<Finding> {
             finding(Level::Ok, format!("no notices on a desktop: {absent}"), Some(absent.remedy()))
         }
     };
-    let failed = Health::read(&DataDir(loaded.config.data_dir.clone()).notices());
-    let failed = failed.into_iter().map(|(channel, f)| {
+    let ledger = Content::read(&DataDir(loaded.config.data_dir.clone()).notices());
+    let failed = ledger.failures.into_iter().map(|(channel, f)| {
         let n = f.count;
         let what = format!("{n} notices in a row did not go out by {channel}: {}", f.problem);
         finding(Level::Warn, what, Some("put that right, then `chorus notify test`"))

@@ -22,7 +22,7 @@ impl DataDir {
         self.0.join("spool")
     }
 
-    /// Which ways of telling people have failed lately.
+    /// What people were told of, and which ways of telling them have failed lately.
     pub fn notices(&self) -> PathBuf {
         self.0.join("notices.json")
     }

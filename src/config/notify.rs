@@ -79,8 +79,8 @@ impl Notify {
             ("notify.gather", (0.0..=60.0).contains(&self.gather), "expected 0 to 60 seconds"),
             (
                 "notify.command_timeout",
-                (0.1..=600.0).contains(&self.command_timeout),
-                "expected 0.1 to 600 seconds",
+                (0.1..=50.0).contains(&self.command_timeout),
+                "expected 0.1 to 50 seconds",
             ),
             (
                 "notify.command",

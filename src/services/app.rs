@@ -17,7 +17,7 @@ use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
 use super::metrics::Metrics;
-use super::notices::{Health, Notices};
+use super::notices::Notices;
 use super::rate::RateLimit;
 use super::watch::Watcher;
 use crate::bus::Hub;
@@ -92,9 +92,8 @@ impl App {
         let live = Live::load(&db).await?;
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
         let data = DataDir(config.data_dir.clone());
-        let health = Health::in_file(data.notices());
         // Before anything happens, so that nothing is missed.
-        let (notices, listener) = Notices::new(&config.notify, health, &live, &hub);
+        let (notices, listener) = Notices::new(&config.notify, data.notices(), &live, &hub);
         let held = Held::default();
         let couriers = Couriers::default();
         let (watcher, orders) = Watcher::new();

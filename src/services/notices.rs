@@ -9,11 +9,12 @@
 //! that is slow holds up nobody but itself, and never tells what is over.
 
 mod channel;
-mod health;
+mod ledger;
 mod tabs;
 mod tray;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use crate::domain::permission::PermissionStatus;
 use crate::domain::session::ClaudeStatus;
 
 pub use channel::{Channel, NoticeAttempt, NoticeOutcome};
-pub use health::{Failures, Health};
+pub use ledger::{Content, Failures, Ledger};
 pub use tabs::{Tab, Tabs};
 use tray::Tray;
 
@@ -49,7 +50,7 @@ pub struct Notices {
     rules: Rules,
     gather: Duration,
     trays: Vec<(Channel, Tray)>,
-    health: Health,
+    ledger: Ledger,
     url: OnceLock<String>,
     /// That there is no desktop was said in the log.
     absence: OnceLock<()>,
@@ -59,23 +60,33 @@ impl Notices {
     /// Makes it, and the ear that hears of everything that is committed from now on.
     pub fn new(
         config: &crate::config::Notify,
-        health: Health,
+        ledger: PathBuf,
         live: &Live,
         hub: &Hub,
     ) -> (Self, Listener) {
+        let told = Content::read(&ledger);
         let notices = Self {
             tabs: Tabs::default(),
             rules: config.rules(),
             gather: Duration::from_secs_f64(config.gather),
             trays: Channel::of(config).map(|channel| (channel, Tray::default())).collect(),
-            health,
+            ledger: Ledger::new(ledger, told.clone()),
             url: OnceLock::new(),
             absence: OnceLock::new(),
         };
+        // The server before this one may have died before it told of them.
+        let due = Instant::now() + notices.gather;
+        for (channel, tray) in &notices.trays {
+            for request in live.open.values().map(|open| &open.request) {
+                if !told.has_told(*channel, request.id) {
+                    tray.push(request.session_id, News::asked(hub.last_id(), request.id), due);
+                }
+            }
+        }
         let (_, _, events) = hub.subscribe(None);
         let listener = Listener {
             events,
-            // What is so already has been told, or is of no one's interest any more.
+            // What is so already is no news.
             watches: live.sessions().map(|s| (s.id, Watch::of(&s.state))).collect(),
             asked: live.open.keys().copied().collect(),
         };
@@ -197,11 +208,16 @@ async fn tell(app: Arc<App>, at: usize) {
     let tell_all = async {
         loop {
             let (session, news) = tray.next().await;
-            match look(&app, session, &news).await {
+            let looked = look(&app, session, &news).await;
+            if let Ok((_, open)) = &looked {
+                // Before: one that is lost in this very moment is better than one told twice.
+                app.notices.ledger.telling(*channel, &news.asked, open).await;
+            }
+            match looked.map(|(notice, _)| notice) {
                 Ok(None) => tracing::debug!(%channel, "there is nothing to tell of {session}"),
                 Ok(Some(notice)) => {
                     for attempt in channel.tell(&app, &Arc::new(notice)).await {
-                        app.notices.health.note(&attempt).await;
+                        app.notices.ledger.note(&attempt).await;
                     }
                 }
                 // Nothing is known at this moment.
@@ -217,24 +233,30 @@ async fn tell(app: Arc<App>, at: usize) {
     }
 }
 
-/// What is to be told of a session at this moment.
-async fn look(app: &App, id: SessionId, news: &News) -> Result<Option<Notice>, Refused> {
+/// What is to be told of a session at this moment, and all requests that are open.
+async fn look(
+    app: &App,
+    id: SessionId,
+    news: &News,
+) -> Result<(Option<Notice>, BTreeSet<PermissionId>), Refused> {
     let known = move |live: &Live| {
-        let session = live.session(id)?.clone();
+        let all: BTreeSet<PermissionId> = live.open.keys().copied().collect();
+        let Some(session) = live.session(id).cloned() else { return (None, all) };
         let project = live.project(session.project_id).map(|p| p.name.to_string());
         let open = live.open.values().map(|open| &open.request);
         let pending = open
             .filter(|r| r.session_id == id && r.status == PermissionStatus::Pending)
             .cloned()
             .collect::<Vec<_>>();
-        Some((session, project.unwrap_or_default(), pending))
+        (Some((session, project.unwrap_or_default(), pending)), all)
     };
-    let Some((session, project, pending)) = app.engine.read(known).await? else { return Ok(None) };
+    let (known, all) = app.engine.read(known).await?;
+    let Some((session, project, pending)) = known else { return Ok((None, all)) };
     let url = app.notices.url();
     let about = About { session: &session, project: &project, pending: &pending, url };
     let now = clock::now();
     let moment = Moment { now, minute: clock::minute_of_day(now) };
-    Ok(notice(news, &about, &app.notices.rules, moment))
+    Ok((notice(news, &about, &app.notices.rules, moment), all))
 }
 
 /// Sends one notice through every channel, whatever the hour, and says what happened to each.

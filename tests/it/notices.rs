@@ -146,6 +146,20 @@ async fn a_question_reaches_the_configured_program_once_and_no_restart_repeats_i
 }
 
 #[tokio::test]
+async fn a_question_that_the_dead_server_had_not_told_of_is_told_by_the_next() {
+    let (mut world, command) = recorded("60", &[]).await;
+    let agent = world.begin("late").await;
+    let (_held, _) = ask(&world, &agent, "toolu_1", "make late").await;
+    world.kill9();
+    world.set_env("CHORUS_NOTIFY_GATHER", "0.5");
+    world.start_again().await;
+    assert_eq!(command.wait_for(&world, 1).await[0].notice()["body"], "Bash: make late");
+    world.kill9();
+    world.start_again().await;
+    fence(&world, &command, 1).await;
+}
+
+#[tokio::test]
 async fn ten_questions_of_one_session_are_one_notice() {
     let (world, command) = recorded("3", &[]).await;
     let agent = world.begin("many").await;
