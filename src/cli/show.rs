@@ -365,15 +365,19 @@ pub fn event(event: &StreamEvent, as_json: bool) -> Result<()> {
 
 /// Prints every setting with its origin.
 pub fn config(loaded: &Loaded, as_json: bool) -> Result<()> {
-    let values = serde_json::to_value(&loaded.config)?;
+    let whole = serde_json::to_value(&loaded.config)?;
+    // A setting in a table goes by the name that its origin has: `notify.desktop`.
+    let value = |key: &String| whole.pointer(&format!("/{}", key.replace('.', "/"))).cloned();
+    let values: serde_json::Map<_, _> =
+        loaded.origins.keys().map(|key| (key.clone(), value(key).unwrap_or_default())).collect();
     if as_json {
         let origins = serde_json::to_value(&loaded.origins)?;
         return json(
             &serde_json::json!({ "values": values, "origins": origins, "warnings": loaded.warnings }),
         );
     }
-    for (key, origin) in &loaded.origins {
-        let value = values.pointer(&format!("/{}", key.replace('.', "/"))).unwrap_or_default();
+    for (key, value) in &values {
+        let origin = loaded.origins.get(key).map(ToString::to_string).unwrap_or_default();
         say!("{key:25} {value}  ({origin})");
     }
     for warning in &loaded.warnings {
