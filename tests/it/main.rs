@@ -22,6 +22,7 @@ mod real_decisions;
 mod real_elsewhere;
 mod real_ends;
 mod real_life;
+mod real_notices;
 mod real_outages;
 mod real_permissions;
 mod real_prompts;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, World};
+use crate::harness::{Agent, Builder, World};
 use crate::permissions::{ask, decide, question};
 
 /// Writes what it is given to a file of its own, and what it is called with.
@@ -20,12 +20,12 @@ mv "$out.part" "$out.told"
 "#;
 
 /// A program in the world's `bin` that keeps what it is told.
-struct Recorder {
+pub struct Recorder {
     path: PathBuf,
 }
 
 /// One call of a recorder.
-struct Call {
+pub struct Call {
     input: String,
     args: Vec<String>,
     env: Vec<String>,
@@ -39,7 +39,7 @@ impl Recorder {
         Self { path }
     }
 
-    fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<Call> {
         let entries = fs::read_dir(self.path.parent().expect("a folder")).expect("a folder");
         let mut told: Vec<PathBuf> = entries
             .flatten()
@@ -61,7 +61,7 @@ impl Recorder {
             .collect()
     }
 
-    async fn wait_for(&self, world: &World, count: usize) -> Vec<Call> {
+    pub async fn wait_for(&self, world: &World, count: usize) -> Vec<Call> {
         world
             .wait_for(&format!("{count} notices"), async || {
                 let calls = self.calls();
@@ -83,14 +83,19 @@ fn write_program(path: &Path, script: &str) {
 }
 
 impl Call {
-    fn notice(&self) -> Value {
+    pub fn notice(&self) -> Value {
         serde_json::from_str(&self.input).expect("JSON")
     }
 }
 
 /// A world whose notices go to a recorder, gathered for so long.
 async fn recorded(gather: &str, env: &[(&str, &str)]) -> (World, Recorder) {
-    let mut world = World::build().stand_in().without_server().start().await;
+    recorded_in(World::build().stand_in(), gather, env).await
+}
+
+/// The same of any world.
+pub async fn recorded_in(world: Builder, gather: &str, env: &[(&str, &str)]) -> (World, Recorder) {
+    let mut world = world.without_server().start().await;
     let command = Recorder::install(&world, "told");
     let argv = json!([command.path, "--flag", "two words; $(id)"]).to_string();
     world.set_env("CHORUS_NOTIFY_COMMAND", &argv);
