@@ -133,7 +133,7 @@ fn notices(loaded: &Loaded) -> Vec<Finding> {
     let ledger = Content::read(&DataDir(loaded.config.data_dir.clone()).notices());
     let failed = ledger.failures.into_iter().map(|(channel, f)| {
         let n = f.count;
-        let what = format!("{n} notices in a row did not go out by {channel}: {}", f.problem);
+        let what = format!("notices do not go out by {channel} (failed {n} times): {}", f.problem);
         finding(Level::Warn, what, Some("put that right, then `chorus notify test`"))
     });
     [desktop].into_iter().chain(failed).collect()

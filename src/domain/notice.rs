@@ -24,6 +24,8 @@ pub use watch::{Activity, Watch};
 
 /// The longest text of a notice. Characters.
 const LONGEST: usize = 1_000;
+/// What is read of a longer one, so that a secret at the end of what is shown is recognised whole.
+const READ: usize = 4 * LONGEST;
 /// Requests that one notice names; it counts the others.
 const NAMED: usize = 5;
 /// Requests that are remembered for one notice; more are heard of in the next one.
@@ -178,7 +180,7 @@ pub struct About<'a> {
     /// Its project's name.
     pub project: &'a str,
     /// Its permission requests that nobody has decided, oldest first.
-    pub pending: &'a [PermissionRequest],
+    pub pending: &'a [&'a PermissionRequest],
     /// The page's address.
     pub url: &'a str,
 }
@@ -193,18 +195,20 @@ pub struct Moment {
 }
 
 /// What a person is to be told of a session now; nothing if it is settled already, switched off, or
-/// must wait for no one at this hour. The most pressing of several things is told.
+/// not wanted at this hour. The most pressing of several things is told.
 pub fn notice(news: &News, about: &About<'_>, rules: &Rules, moment: Moment) -> Option<Notice> {
     if about.session.hidden {
         return None;
     }
-    let told = permission(news, about)
-        .or_else(|| failure(news, about, moment.now))
-        .or_else(|| quiet(news, about, moment.now))
-        .or_else(|| finished(news, about, rules))?;
-    if !rules.allow(told.kind, moment.minute) {
-        return None;
-    }
+    let by_urgency = [
+        permission(news, about),
+        failure(news, about, moment.now),
+        quiet(news, about, moment.now),
+        finished(news, about, rules),
+    ];
+    let mut allowed =
+        by_urgency.into_iter().flatten().filter(|told| rules.allow(told.kind, moment.minute));
+    let told = allowed.next()?;
     let session = about.session;
     let name = session.name.to_string();
     Some(Notice {
@@ -212,12 +216,12 @@ pub fn notice(news: &News, about: &About<'_>, rules: &Rules, moment: Moment) -> 
         event_id: news.event_id,
         session_id: Some(session.id),
         title: format!("{name} {}", told.title),
-        body: cut(&scrub(&told.body)),
+        body: shown(&told.body),
         count: told.asked.len(),
         requests: told.asked.into_iter().take(NAMED).map(asked).collect(),
         attach: (!session.is_elsewhere()).then(|| format!("chorus attach {name}")),
         session: name,
-        project: cut(about.project),
+        project: cut(about.project, LONGEST).into(),
         url: format!("{}#session-{}", about.url, session.id),
         at: moment.now,
     })
@@ -239,7 +243,8 @@ impl Told<'_> {
 fn permission<'a>(news: &News, about: &About<'a>) -> Option<Told<'a>> {
     let state = &about.session.state;
     let kind = NoticeKind::Permission;
-    let asked: Vec<_> = about.pending.iter().filter(|r| news.asked.contains(&r.id)).collect();
+    let asked: Vec<_> =
+        about.pending.iter().copied().filter(|r| news.asked.contains(&r.id)).collect();
     if let [request] = asked[..] {
         let title = match request.tool.as_str() {
             "ExitPlanMode" => "has a plan to approve",
@@ -323,7 +328,7 @@ fn finished<'a>(news: &News, about: &About<'a>, rules: &Rules) -> Option<Told<'a
 }
 
 fn asked(request: &PermissionRequest) -> Asked {
-    Asked { id: request.id, tool: cut(&request.tool), summary: cut(&scrub(&request.summary)) }
+    Asked { id: request.id, tool: shown(&request.tool), summary: shown(&request.summary) }
 }
 
 /// What a single request would do.
@@ -337,11 +342,16 @@ fn what(request: &PermissionRequest) -> String {
     whole.filter(|t| !t.trim().is_empty()).unwrap_or_else(|| request.summary.clone())
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+/// A text without secrets, cut to what is shown.
+fn shown(text: &str) -> String {
+    let scrubbed = scrub(cut(text, READ));
+    let shown = cut(&scrubbed, LONGEST);
+    let rest = if shown.len() < scrubbed.len() { "…" } else { "" };
+    format!("{shown}{rest}")
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }
 
 /// A span of time in words.

@@ -235,28 +235,27 @@ async fn tell(app: Arc<App>, at: usize) {
 
 /// What is to be told of a session at this moment, and all requests that are open.
 async fn look(
-    app: &App,
+    app: &Arc<App>,
     id: SessionId,
     news: &News,
 ) -> Result<(Option<Notice>, BTreeSet<PermissionId>), Refused> {
-    let known = move |live: &Live| {
-        let all: BTreeSet<PermissionId> = live.open.keys().copied().collect();
-        let Some(session) = live.session(id).cloned() else { return (None, all) };
-        let project = live.project(session.project_id).map(|p| p.name.to_string());
-        let open = live.open.values().map(|open| &open.request);
-        let pending = open
-            .filter(|r| r.session_id == id && r.status == PermissionStatus::Pending)
-            .cloned()
-            .collect::<Vec<_>>();
-        (Some((session, project.unwrap_or_default(), pending)), all)
-    };
-    let (known, all) = app.engine.read(known).await?;
-    let Some((session, project, pending)) = known else { return Ok((None, all)) };
-    let url = app.notices.url();
-    let about = About { session: &session, project: &project, pending: &pending, url };
     let now = clock::now();
     let moment = Moment { now, minute: clock::minute_of_day(now) };
-    Ok((notice(news, &about, &app.notices.rules, moment), all))
+    let (app_there, news) = (app.clone(), news.clone());
+    let judge = move |live: &Live| {
+        let open: BTreeSet<PermissionId> = live.open.keys().copied().collect();
+        let Some(session) = live.session(id) else { return (None, open) };
+        let requests = live.open.values().map(|open| &open.request);
+        let pending: Vec<_> = requests
+            .filter(|r| r.session_id == id && r.status == PermissionStatus::Pending)
+            .collect();
+        let project = live.project(session.project_id).map_or("", |p| p.name.as_str());
+        let rules = &app_there.notices.rules;
+        let url = app_there.notices.url();
+        let about = About { session, project, pending: &pending, url };
+        (notice(&news, &about, rules, moment), open)
+    };
+    app.engine.read(judge).await
 }
 
 /// Sends one notice through every channel, whatever the hour, and says what happened to each.

@@ -278,7 +278,7 @@ async fn a_program_that_hangs_or_fails_holds_up_neither_hooks_nor_the_end() {
     world
         .wait_for("the doctor knows", async || {
             let said = world.cli(&["doctor"]).await.stdout;
-            let known = "1 notices in a row did not go out by command";
+            let known = "notices do not go out by command (failed 1 times)";
             if said.contains(known) && said.contains("no such channel") {
                 Ok(())
             } else {
@@ -495,6 +495,6 @@ async fn a_terminal_that_shows_another_session_is_told_and_rung_and_no_pane_is_w
         })
         .await;
     let tried = world.cli(&["notify", "test"]).await.ok().stdout;
-    assert!(tried.contains("told    terminal  1 terminal"), "{tried}");
+    assert!(tried.contains("told    terminal  attached: 1"), "{tried}");
     person.sees("Chorus: A notice of Chorus's").await;
 }

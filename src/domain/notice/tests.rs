@@ -70,7 +70,8 @@ fn tell(
     rules: &Rules,
     minute: u16,
 ) -> Option<Notice> {
-    let about = About { session, project: "shop", pending, url: "http://h/" };
+    let pending: Vec<_> = pending.iter().collect();
+    let about = About { session, project: "shop", pending: &pending, url: "http://h/" };
     notice(news, &about, rules, Moment { now: NOW, minute })
 }
 
@@ -248,6 +249,11 @@ fn switches_and_quiet_hours_hold() {
     assert!(told(&rules, 23 * 60));
     rules.kinds.retain(|kind| *kind != NoticeKind::Permission);
     assert!(!told(&rules, 12 * 60));
+    // What is not wanted does not hide what is.
+    let mut broken = session(ClaudeStatus::Waiting);
+    (broken.state.status, broken.state.detail.error) = (Status::Error, Some("gone".into()));
+    let both = News { failed: true, ..news };
+    assert_eq!(tell(&both, &broken, &r, &rules, 720).expect("a notice").kind, NoticeKind::Error);
 }
 
 #[test]

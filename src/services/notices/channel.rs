@@ -88,7 +88,7 @@ async fn screen(app: &App, notice: &Arc<Notice>) -> Vec<NoticeAttempt> {
     let pages = app.notices.tabs.show(notice);
     let page = match pages {
         0 => attempt("page", NoticeOutcome::Silent, "no page that shows notices is open"),
-        n => attempt("page", NoticeOutcome::Told, format!("handed to {n} open pages")),
+        n => attempt("page", NoticeOutcome::Told, format!("open pages: {n}")),
     };
     let config = &app.config.notify;
     let desktop = if !config.desktop {
@@ -144,7 +144,7 @@ async fn terminal(app: &App, notice: &Notice) -> NoticeAttempt {
     let text = format!("Chorus: {}{hint}", notice.title);
     match tmux.alert(&text, &shows, notice.kind.needs_a_person()).await {
         Ok(0) => attempt("terminal", NoticeOutcome::Silent, "no terminal is attached"),
-        Ok(n) => attempt("terminal", NoticeOutcome::Told, format!("{n} terminals")),
+        Ok(n) => attempt("terminal", NoticeOutcome::Told, format!("attached: {n}")),
         Err(e) => attempt("terminal", NoticeOutcome::Failed, e.to_string()),
     }
 }
