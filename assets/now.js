@@ -97,7 +97,16 @@ function listen(notices) {
   for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "reset"]) {
     events.addEventListener(kind, refresh);
   }
-  events.addEventListener("notice", (event) => show(JSON.parse(event.data)));
+  events.addEventListener("notice", (event) => {
+    try { show(JSON.parse(event.data)); } catch { giveUp(); }
+  });
+}
+
+// A browser that does not show notices must not keep the desktop from it.
+function giveUp() {
+  localStorage.removeItem(WANTED);
+  showToggle();
+  listen(false);
 }
 
 // --- notices: only after somebody has asked for them here ---
@@ -117,6 +126,7 @@ function show(notice) {
     tag: `chorus-${notice.session_id}-${notice.event_id}`,
     requireInteraction: notice.kind === "permission" || notice.kind === "error",
   });
+  shown.onerror = giveUp;
   shown.onclick = () => {
     window.focus();
     if (notice.session_id) location.hash = `session-${notice.session_id}`;

@@ -36,7 +36,8 @@ use crate::domain::permission::PermissionStatus;
 use crate::domain::session::ClaudeStatus;
 
 pub use channel::{Channel, NoticeAttempt, NoticeOutcome};
-pub use ledger::{Content, Failures, Ledger};
+pub use ledger::Content;
+use ledger::Ledger;
 pub use tabs::{Tab, Tabs};
 use tray::Tray;
 

@@ -245,6 +245,17 @@ async fn ends_of_turns_errors_and_ends_of_claude_are_told() {
 }
 
 #[tokio::test]
+async fn a_busy_session_that_goes_quiet_is_told_of_once() {
+    let env = [("CHORUS_QUIET_AFTER", "1"), ("CHORUS_POLL_INTERVAL", "0.2")];
+    let (world, command) = recorded("0.05", &env).await;
+    let agent = world.begin("silent").await;
+    world.hook(&agent, "UserPromptSubmit", &json!({ "prompt": "go" })).await.ok();
+    let told = command.wait_for(&world, 1).await[0].notice();
+    assert_eq!((&told["kind"], &told["title"]), (&json!("quiet"), &json!("silent has gone quiet")));
+    fence(&world, &command, 1).await;
+}
+
+#[tokio::test]
 async fn a_program_that_hangs_or_fails_holds_up_neither_hooks_nor_the_end() {
     let mut world = World::build().stand_in().without_server().start().await;
     let hangs = world.root().join("hangs");
