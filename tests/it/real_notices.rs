@@ -1,9 +1,11 @@
 //! Notices of what the real Claude Code does, which tells of it in several ways at once.
 
+use std::time::Duration;
+
 use scripted_model::Script;
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{World, wait_longer};
 use crate::notices::recorded_in;
 
 /// A model whose account has met its limit.
@@ -51,6 +53,13 @@ async fn questions_plans_and_usage_limits_are_told_for_what_they_are() {
     assert_eq!(told["title"], "plans has a plan to approve");
     assert_ne!(told["body"], "ExitPlanMode: a plan to approve", "the plan itself");
     world.play("limited", "limit", &launch).await;
+    // Claude Code tries on for a while before it gives up.
+    wait_longer(Duration::from_secs(60), "the limit is known", async || {
+        let view = world.session("limited").await;
+        let met = view["detail"]["error"].as_str().is_some_and(|e| e.starts_with("rate_limit"));
+        if met { Ok(()) } else { Err(view.to_string()) }
+    })
+    .await;
     let told = command.wait_for(&world, 3).await[2].notice();
     assert_eq!(
         (&told["kind"], &told["title"]),
