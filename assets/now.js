@@ -86,12 +86,71 @@ async function refresh() {
 
 function say(text, ok) { link.textContent = text; link.className = ok ? "ok" : "away"; }
 
-const events = new EventSource("/api/events");
-events.onopen = () => { say("live", true); refresh(); };
-events.onerror = () => say("the server is away; trying again…", false);
-for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "usage", "reset"]) {
-  events.addEventListener(kind, refresh);
+let events;
+
+// With notices, the stream says that this page shows them: the server leaves the desktop alone then.
+function listen(notices) {
+  events?.close();
+  events = new EventSource(notices ? "/api/events?notices=true" : "/api/events");
+  events.onopen = () => { say(notices ? "live, with notices" : "live", true); refresh(); };
+  events.onerror = () => say("the server is away; trying again…", false);
+  for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "usage", "reset"]) {
+    events.addEventListener(kind, refresh);
+  }
+  events.addEventListener("notice", (event) => {
+    try { show(JSON.parse(event.data)); } catch { giveUp(); }
+  });
 }
+
+// A browser that does not show notices must not keep the desktop from it.
+function giveUp() {
+  localStorage.removeItem(WANTED);
+  showToggle();
+  listen(false);
+}
+
+// --- notices: only after somebody has asked for them here ---
+
+const toggle = document.getElementById("notices");
+const WANTED = "chorus-notices";
+
+function wanted() {
+  return "Notification" in window && Notification.permission === "granted" && localStorage.getItem(WANTED) === "yes";
+}
+
+function show(notice) {
+  const where = [notice.project, notice.attach].filter(Boolean).join(" · ");
+  // The same tag in every tab: a browser shows it once.
+  const shown = new Notification(notice.title, {
+    body: [notice.body, where].filter(Boolean).join("\n"),
+    tag: `chorus-${notice.session_id}-${notice.event_id}`,
+    requireInteraction: notice.kind === "permission" || notice.kind === "error",
+  });
+  shown.onerror = giveUp;
+  shown.onclick = () => {
+    window.focus();
+    if (notice.session_id) location.hash = `session-${notice.session_id}`;
+    shown.close();
+  };
+}
+
+function showToggle() {
+  if (!("Notification" in window)) return;
+  toggle.hidden = false;
+  toggle.textContent = wanted() ? "Stop notices" : "Show notices";
+  toggle.disabled = Notification.permission === "denied";
+  toggle.title = toggle.disabled ? "The browser blocks notices of this page; its settings allow them again." : "";
+}
+
+toggle.addEventListener("click", async () => {
+  if (wanted()) localStorage.removeItem(WANTED);
+  else if (await Notification.requestPermission() === "granted") localStorage.setItem(WANTED, "yes");
+  showToggle();
+  listen(wanted());
+});
+
+showToggle();
+listen(wanted());
 
 // --- decisions ---
 

@@ -27,6 +27,8 @@ pub struct Frame {
     pub kind: EventKind,
     /// The session.
     pub session_id: Option<SessionId>,
+    /// Its data, as JSON.
+    pub data: Bytes,
     /// In the `text/event-stream` format, the closing blank line included.
     pub wire: Bytes,
 }
@@ -35,7 +37,9 @@ impl From<&Event> for Frame {
     fn from(e: &Event) -> Self {
         // JSON as we render it has no line breaks, so one `data:` line holds it.
         let wire = format!("id: {}\nevent: {}\ndata: {}\n\n", e.id, e.event.kind, e.event.data);
-        Self { id: e.id, kind: e.event.kind, session_id: e.event.session_id, wire: wire.into() }
+        let wire = Bytes::from(wire);
+        let data = wire.slice(wire.len() - 2 - e.event.data.len()..wire.len() - 2);
+        Self { id: e.id, kind: e.event.kind, session_id: e.event.session_id, data, wire }
     }
 }
 

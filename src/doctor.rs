@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::claude::installation;
 pub use crate::claude::installation::{Finding, Level};
 use crate::config::{Config, DataDir, Loaded};
+use crate::notify::Desktop;
 use crate::services::database;
+use crate::services::notices::Content;
 use crate::store::Place;
 use crate::tmux;
 
@@ -25,6 +27,7 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(installation::examine(Some(&config.claude), &folder, env, PATIENCE).await);
     findings.push(data(&DataDir(config.data_dir.clone())));
     findings.push(store(loaded).await);
+    findings.extend(notices(loaded));
     findings.push(gitbutler().await);
     findings
 }
@@ -110,6 +113,30 @@ async fn store(loaded: &Loaded) -> Finding {
             Some("see that it runs and that `chorus config` shows the right database_url"),
         ),
     }
+}
+
+/// How people are told of what needs them. That there is no desktop is as good.
+fn notices(loaded: &Loaded) -> Vec<Finding> {
+    let config = &loaded.config.notify;
+    let desktop = match Desktop::find(|name| std::env::var_os(name)) {
+        _ if !config.desktop => {
+            finding(Level::Ok, "no notices on the desktop: notify.desktop is off".into(), None)
+        }
+        Ok(way) => {
+            let what = format!("notices go to the desktop by {}", way.program().display());
+            finding(Level::Ok, what, Some("`chorus notify test` shows one"))
+        }
+        Err(absent) => {
+            finding(Level::Ok, format!("no notices on a desktop: {absent}"), Some(absent.remedy()))
+        }
+    };
+    let ledger = Content::read(&DataDir(loaded.config.data_dir.clone()).notices());
+    let failed = ledger.failures.into_iter().map(|(channel, f)| {
+        let n = f.count;
+        let what = format!("notices do not go out by {channel} (failed {n} times): {}", f.problem);
+        finding(Level::Warn, what, Some("put that right, then `chorus notify test`"))
+    });
+    [desktop].into_iter().chain(failed).collect()
 }
 
 /// GitButler is optional: tasks land on worktrees where it is not there.

@@ -79,6 +79,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         socket: data.socket(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
+    app.notices.serve_at(&running.url);
     announce(&data, &running)?;
     tracing::info!(url = %running.url, data = %data.0.display(), "Chorus {} serves {}", running.version, running.url);
     let router = router(app.clone());

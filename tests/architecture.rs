@@ -23,6 +23,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("tmux", &["domain", "error"]),
     ("claude", &["domain", "error"]),
     ("process", &["domain", "error"]),
+    ("notify", &["domain", "error"]),
     ("clock", &["domain"]),
     ("spool", &["domain"]),
     // The use cases put them together.
@@ -30,14 +31,14 @@ const MODULES: &[(&str, &[&str])] = &[
         "services",
         &[
             "domain", "error", "config", "clock", "spool", "store", "bus", "tmux", "claude",
-            "process",
+            "process", "notify",
         ],
     ),
     // How the outside reaches the use cases. Lists that need no use case are read from the store.
     ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
     ("web", &["domain", "error", "config", "store", "services", "api"]),
     // Looks at each part of the outside world by itself; at the database as the server chooses it.
-    ("doctor", &["domain", "error", "config", "store", "tmux", "claude", "services"]),
+    ("doctor", &["domain", "error", "config", "store", "tmux", "claude", "notify", "services"]),
     // What starts everything.
     (
         "server",

@@ -149,13 +149,19 @@ async fn check(app: &App, peer: &Peer, request: &Parts) -> Result<(), Problem> {
     let reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // Hooks come from Claude itself, and show their session's token.
     let hook = request.uri.path().starts_with("/api/hooks/");
-    if !reads && !hook && is_agent(app, peer).await? {
-        return Err(forbidden(
-            "this request comes from a Claude that Chorus runs, or from a program it started; \
-             decisions and changes are for people",
-        ));
+    if reads || hook { Ok(()) } else { refuse_agent(app, peer).await }
+}
+
+/// Refuses the Claudes that Chorus runs and what they have started.
+pub(super) async fn refuse_agent(app: &App, peer: &Peer) -> Result<(), Problem> {
+    if !is_agent(app, peer).await? {
+        return Ok(());
     }
-    Ok(())
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "this request comes from a Claude that Chorus runs, or from a program it started; \
+         decisions and changes are for people",
+    ))
 }
 
 /// Checks `Host` against DNS rebinding and `Origin` against foreign pages.

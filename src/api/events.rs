@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -14,10 +14,12 @@ use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use utoipa::IntoParams;
 
+use super::auth::{Peer, refuse_agent};
 use super::problem::{Problem, Query};
 use crate::bus::{Backlog, Frame};
 use crate::domain::ids::SessionId;
 use crate::services::App;
+use crate::services::notices::Tab;
 use crate::store::events;
 
 /// Events that are read from the table for somebody who was away; beyond that, start over.
@@ -35,6 +37,10 @@ pub struct Params {
     last_event_id: Option<i64>,
     /// Only events of this session.
     session_id: Option<SessionId>,
+    /// Also `notice` events, which are in no log: who asks for them shows them to a person, and the
+    /// desktop stays silent meanwhile.
+    #[serde(default)]
+    notices: bool,
 }
 
 /// Streams events as they happen.
@@ -44,12 +50,18 @@ pub struct Params {
 /// `reset` event says so: read the lists again and go on from its id.
 #[utoipa::path(get, path = "/api/events", tag = "events", params(Params),
     responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String),
+        (status = 403, description = "A Claude that Chorus runs shows no notices", body = Problem),
         (status = 422, description = "An unusable parameter", body = Problem)))]
 pub async fn stream(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     Query(params): Query<Params>,
 ) -> Result<Response, Problem> {
+    if params.notices {
+        // An agent must not keep from people that it asks them something.
+        refuse_agent(&app, &peer).await?;
+    }
     let after = match headers.get("last-event-id") {
         None => params.last_event_id,
         Some(id) => {
@@ -65,12 +77,13 @@ pub async fn stream(
     };
     let (backlog, last, live) = app.hub.subscribe(after);
     let mut listener = Listener {
-        app,
         live,
         ready: VecDeque::new(),
         last,
         table_to: None,
         only: params.session_id,
+        tab: params.notices.then(|| app.notices.tabs.open(params.session_id)),
+        app,
     };
     // Tells a fresh listener at once where it stands, and opens the stream in every proxy.
     listener.ready.push_back(Bytes::from(format!("id: {last}\nretry: 1000\n: connected\n\n")));
@@ -103,6 +116,8 @@ struct Listener {
     /// Up to where the table is still to be read.
     table_to: Option<i64>,
     only: Option<SessionId>,
+    /// Whoever listens shows notices.
+    tab: Option<Tab>,
 }
 
 impl Listener {
@@ -156,6 +171,7 @@ impl Listener {
                     }
                     Err(RecvError::Closed) => return None,
                 },
+                notice = notice(&mut self.tab) => return Some(notice),
                 () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": alive\n\n")),
             }
         }
@@ -178,4 +194,12 @@ impl Listener {
             }
         }
     }
+}
+
+/// The next notice to show, if any are wanted. It has no id: nobody gets it twice.
+async fn notice(tab: &mut Option<Tab>) -> Bytes {
+    let Some(tab) = tab else { return std::future::pending().await };
+    let notice = tab.next().await;
+    let data = serde_json::to_string(&*notice).unwrap_or_default();
+    Bytes::from(format!("event: notice\ndata: {data}\n\n"))
 }

@@ -6,6 +6,7 @@ mod doc;
 pub mod events;
 pub mod hooks;
 pub mod list;
+pub mod notices;
 pub mod operations;
 pub mod permissions;
 pub mod problem;
@@ -13,6 +14,7 @@ pub mod projects;
 pub mod retention;
 pub mod rules;
 pub mod sessions;
+pub mod summary;
 pub mod telemetry;
 pub mod trace;
 pub mod usage;
@@ -89,6 +91,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(retention::prune))
         .routes(routes!(usage::report))
         .routes(routes!(events::stream))
+        .routes(routes!(summary::get))
+        .routes(routes!(notices::test))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
         // For Claude Code.

@@ -172,6 +172,14 @@ pub enum Command {
         #[arg(long, value_name = "ID")]
         after: Option<i64>,
     },
+    /// Notices: what tells you that a session needs you.
+    Notify {
+        /// What to do.
+        #[command(subcommand)]
+        what: Notify,
+    },
+    /// Print how many sessions wait, work and are idle, for a status line such as tmux's.
+    StatusLine,
     /// Open the page in a browser.
     Open,
     /// Run the server.
@@ -194,6 +202,13 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// What to do with notices.
+#[derive(Debug, Subcommand)]
+pub enum Notify {
+    /// Send one through every channel, and say what happened to each.
+    Test,
 }
 
 /// What to do with the database.

@@ -12,7 +12,9 @@ use super::client::Client;
 use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
-use super::{attach, audit, import, launch, life, permissions, rules, show, start, top, usage};
+use super::{
+    attach, audit, import, launch, life, notify, permissions, rules, show, start, top, usage,
+};
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
 use crate::domain::message::Delivery;
@@ -36,6 +38,7 @@ pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) 
             return launch::create(&client, launch, None, attach, &wait, json).await;
         }
         Command::Top => return top::run(data, json).await,
+        Command::StatusLine => notify::status_line(data, json).await?,
         Command::Open => open(&Client::find(data).await?, data, json)?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
@@ -74,9 +77,11 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Attach(s) => attach_to(client, &s.session, json).await?,
         Command::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
         Command::Events { session, after } => events(client, session, after, json).await?,
+        Command::Notify { what } => return notify::run(client, &what, json).await,
         Command::Run(_)
         | Command::New(_)
         | Command::Open
+        | Command::StatusLine
         | Command::Serve(_)
         | Command::Config
         | Command::Db(_)

@@ -15,6 +15,7 @@ mod import;
 mod launch;
 mod life;
 mod log;
+mod notify;
 mod permissions;
 mod rules;
 mod show;

@@ -11,8 +11,6 @@ use super::usage;
 use crate::api::audit::AuditEntry;
 use crate::api::sessions::{ConversationView, SessionDetail, SessionView};
 use crate::api::usage::UsageReport;
-use crate::config::Loaded;
-use crate::doctor::{Finding, Level};
 use crate::domain::message::{Delivery, Direction};
 use crate::domain::permission::{DecidedBy, PermissionRequest, Verdict};
 use crate::domain::question;
@@ -20,9 +18,7 @@ use crate::domain::record::{CommandLog, Message};
 use crate::domain::rule::Rule;
 use crate::domain::session::{ClaudeStatus, Runtime, Status};
 use crate::domain::time::Timestamp;
-use crate::services::database::Checked;
 use crate::services::rules::Preview;
-use crate::services::user_hooks;
 
 /// Prints a line. That nobody reads any more (`| head`) ends the command quietly.
 macro_rules! say {
@@ -31,6 +27,10 @@ macro_rules! say {
     };
 }
 pub(super) use say;
+
+mod server;
+
+pub use server::{attempts, config, database, findings, summary, user_hooks};
 
 /// Removes what could steer a terminal.
 pub fn safe(text: &str) -> String {
@@ -412,88 +412,6 @@ pub fn event(event: &StreamEvent, as_json: bool) -> Result<()> {
         say!("{}", serde_json::json!({ "id": event.id, "event": event.kind, "data": data }));
     } else {
         say!("{:>6}  {:19}  {}", event.id.unwrap_or_default(), event.kind, line(&event.data, 400));
-    }
-    Ok(())
-}
-
-/// Prints every setting with its origin.
-pub fn config(loaded: &Loaded, as_json: bool) -> Result<()> {
-    let values = serde_json::to_value(&loaded.config)?;
-    if as_json {
-        let origins = serde_json::to_value(&loaded.origins)?;
-        return json(
-            &serde_json::json!({ "values": values, "origins": origins, "warnings": loaded.warnings }),
-        );
-    }
-    for (key, value) in values.as_object().into_iter().flatten() {
-        let origin = loaded.origins.get(key).map(ToString::to_string).unwrap_or_default();
-        say!("{key:18} {value}  ({origin})");
-    }
-    for warning in &loaded.warnings {
-        say!("warning: {warning}");
-    }
-    Ok(())
-}
-
-/// Prints what is in the database.
-pub fn database(checked: &Checked, as_json: bool) -> Result<()> {
-    if as_json {
-        return json(checked);
-    }
-    say!("{}", checked.database);
-    for migration in &checked.check.applied {
-        say!("  applied      {}", safe(migration));
-    }
-    for migration in &checked.check.pending {
-        say!("  to be applied  {}", safe(migration));
-    }
-    for (table, rows) in &checked.check.rows {
-        say!("  {table:20} {rows:>10}");
-    }
-    match checked.check.problems.as_slice() {
-        [] => say!("  sound"),
-        problems => problems.iter().try_for_each(|p| {
-            say!("  PROBLEM: {}", safe(p));
-            anyhow::Ok(())
-        })?,
-    }
-    Ok(())
-}
-
-/// Prints what is known of the hooks in the user's settings.
-pub fn user_hooks(status: &user_hooks::Status, as_json: bool) -> Result<()> {
-    let file = status.settings.display().to_string();
-    let text = match (&status.program, status.stale) {
-        (None, _) => format!("no hooks of Chorus's in {}", safe(&file)),
-        (Some(program), stale) => {
-            let note = if stale { "; `chorus hooks install` renews them" } else { "" };
-            let program = safe(&program.display().to_string());
-            format!(
-                "{} of {} hooks in {} run {program}{note}",
-                status.events,
-                status.of,
-                safe(&file)
-            )
-        }
-    };
-    done(&text, status, as_json)
-}
-
-/// Prints the doctor's findings.
-pub fn findings(findings: &[Finding], as_json: bool) -> Result<()> {
-    if as_json {
-        return json(&findings);
-    }
-    for f in findings {
-        let mark = match f.level {
-            Level::Ok => "ok  ",
-            Level::Warn => "warn",
-            Level::Fail => "FAIL",
-        };
-        say!("{mark}  {}", safe(&f.what));
-        if let Some(remedy) = &f.remedy {
-            say!("      → {}", safe(remedy));
-        }
     }
     Ok(())
 }

@@ -22,6 +22,11 @@ impl DataDir {
         self.0.join("spool")
     }
 
+    /// What people were told of, and which ways of telling them have failed lately.
+    pub fn notices(&self) -> PathBuf {
+        self.0.join("notices.json")
+    }
+
     /// What a starting Claude is told: arguments and environment, read once and removed.
     pub fn launches(&self) -> PathBuf {
         self.0.join("launch")

@@ -57,6 +57,49 @@ fn lists_and_tables_come_from_text() {
 }
 
 #[test]
+fn settings_in_a_table_have_names_with_a_dot() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("chorus.toml");
+    let of = |text: &str, variables: &[(&str, &str)]| {
+        std::fs::write(&file, text).expect("written");
+        Sources { file: Some(file.clone()), env: env(variables), flags: Vec::new() }.load()
+    };
+    let variables = [
+        ("CHORUS_NOTIFY_QUIET_HOURS", "22:00-07:00"),
+        ("CHORUS_NOTIFY_COMMAND", r#"["tell", "a, b"]"#),
+        ("CHORUS_NOTICE_KIND", "permission"),
+        ("CHORUS_NOTIFY_SOUND", "1"),
+    ];
+    let toml = "[notify]\ndesktop = false\nquiet_hours = \"01:00-02:00\"\n";
+    let loaded = of(toml, &variables).expect("settings");
+    let (notify, origins) = (loaded.config.notify, loaded.origins);
+    assert!(!notify.desktop && notify.terminal);
+    assert_eq!(notify.quiet_hours.to_string(), "22:00-07:00");
+    assert_eq!(notify.command, ["tell", "a, b"]);
+    assert_eq!(origins["notify.desktop"], Origin::File(file.clone()));
+    assert_eq!(
+        origins["notify.quiet_hours"],
+        Origin::Environment("CHORUS_NOTIFY_QUIET_HOURS".into())
+    );
+    assert_eq!(
+        (origins["notify.terminal"].clone(), origins.get("notify")),
+        (Origin::Default, None)
+    );
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].contains("CHORUS_NOTIFY_SOUND"));
+    for (text, says) in [
+        ("[notify]\nsound = true\n", "sound"),
+        ("notify = 3\n", "notify"),
+        ("[notify]\nquiet_hours = \"ten to six\"\n", "22:00-07:00"),
+        ("[notify]\ncommand = [\"./relative\"]\n", "absolute path"),
+        ("[notify]\ngather = 61.0\n", "0 to 60 seconds"),
+    ] {
+        let error = of(text, &[]).expect_err(text).to_string();
+        assert!(error.contains(says) && error.contains("notify"), "{text}: {error}");
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_named_with_its_origin() {
     for (name, value, says) in [
         ("PORT", "eighty", "$PORT"),

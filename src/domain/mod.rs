@@ -8,6 +8,7 @@ pub mod event;
 pub mod ids;
 pub mod message;
 mod names;
+pub mod notice;
 pub mod observation;
 pub mod permission;
 pub mod project;

@@ -18,6 +18,7 @@ use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::notices::Notices;
 use super::rate::RateLimit;
 use super::spending::Accounts;
 use super::watch::Watcher;
@@ -51,6 +52,8 @@ pub struct App {
     pub(super) hook_rate: RateLimit,
     /// What `/metrics` tells.
     pub metrics: Arc<Metrics>,
+    /// Who is told what needs them.
+    pub notices: Notices,
     /// Prompts on their way.
     pub couriers: Couriers,
     /// Files and processes that are watched.
@@ -93,6 +96,9 @@ impl App {
     ) -> Result<Arc<Self>, StoreError> {
         let live = Live::load(&db).await?;
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
+        let data = DataDir(config.data_dir.clone());
+        // Before anything happens, so that nothing is missed.
+        let (notices, listener) = Notices::new(&config.notify, data.notices(), &live, &hub);
         let held = Held::default();
         let couriers = Couriers::default();
         let accounts = Accounts::default();
@@ -120,7 +126,7 @@ impl App {
             Engine::start(db.clone(), live, hub.clone(), clock::now, committed, effects);
         let config_patterns = config.status_patterns.clone();
         let app = Arc::new(Self {
-            data: DataDir(config.data_dir.clone()),
+            data,
             starts: Semaphore::new(config.starts_at_once),
             hook_rate: RateLimit::new(config.hook_rate),
             config,
@@ -129,6 +135,7 @@ impl App {
             hub,
             held,
             metrics,
+            notices,
             couriers,
             watcher,
             shutdown: CancellationToken::new(),
@@ -147,6 +154,7 @@ impl App {
         });
         super::couriers::start(&app);
         super::spending::start(&app);
+        listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
         Ok(app)
@@ -164,6 +172,11 @@ impl App {
         };
         let tmux = self.tmux.get_or_try_init(start).await;
         tmux.map_err(|e| Error::Unavailable { problem: e.to_string() })
+    }
+
+    /// The tmux server, if it was needed already.
+    pub fn tmux_if_there(&self) -> Option<&Tmux> {
+        self.tmux.get()
     }
 
     async fn follow_tmux(&self, mut events: mpsc::Receiver<TmuxEvent>) {

@@ -396,7 +396,8 @@ fn gauges(live: &Live) -> Gauges {
 /// Everything in Prometheus' text format, version 0.0.4.
 pub async fn scrape(app: &App) -> Result<String, Error> {
     let mut now = app.engine.read(gauges).await?;
-    now.listeners = app.hub.listeners();
+    // One of them is ours, which notices are made of.
+    now.listeners = app.hub.listeners().saturating_sub(1);
     let folder = app.data.spool();
     let read = move || (spool::waiting(&folder), process::own_usage());
     (now.spooled, now.own) = tokio::task::spawn_blocking(read).await.unwrap_or_default();

@@ -3,6 +3,7 @@
 //! Names and titles may hold any printable character, so they come with their length in bytes
 //! before them (`3:a|b`); no separator can be forged and none depends on the version of tmux.
 
+use super::alert::Client;
 use super::types::{Pane, PaneChange, PaneId};
 
 /// A pane in full: one line.
@@ -51,6 +52,14 @@ pub(super) fn read_subscription(value: &[u8]) -> Option<Vec<PaneChange>> {
         panes.push(PaneChange { pane, session, dead, dead_status, dead_signal, title, attached });
     }
     Some(panes)
+}
+
+/// Reads one line of `alert::CLIENT_FORMAT`.
+pub(super) fn read_client(line: &[u8]) -> Option<Client> {
+    let mut reader = Reader(line);
+    let control = reader.word()? == "1";
+    let (name, session) = (reader.counted()?, reader.counted()?);
+    reader.0.is_empty().then_some(Client { name, session, control })
 }
 
 /// Id, dead, status, signal, attached.

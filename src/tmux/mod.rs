@@ -9,6 +9,7 @@
 //! - `protocol` reads the stream, `quote` writes it: both pure.
 //! - `connection` is one client process, `client` the task that replaces it when it is lost.
 
+mod alert;
 mod attach;
 mod client;
 mod connection;

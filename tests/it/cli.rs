@@ -70,6 +70,8 @@ async fn every_command_prints_json() {
         vec!["import"],
         vec!["kill", "b"],
         vec!["open"],
+        vec!["status-line"],
+        vec!["notify", "test"],
         vec!["config"],
         vec!["doctor"],
         vec!["hooks", "install"],
@@ -165,6 +167,7 @@ async fn every_command_has_the_same_exit_codes() {
         &["open"],
         &["import"],
         &["usage"],
+        &["notify", "test"],
         &["db", "prune"],
     ];
     for args in of_a_session.iter().chain(&of_a_server) {

@@ -69,7 +69,8 @@ impl Events {
             };
             if let Some(data) = field("data") {
                 return Some(Told {
-                    id: field("id").and_then(|id| id.parse().ok()).expect("an event's id"),
+                    // One that is in no log has none, and the stream stands where it stood.
+                    id: self.last_id,
                     kind: field("event").unwrap_or_default(),
                     data: serde_json::from_str(&data).expect("an event's data"),
                 });
