@@ -6,6 +6,7 @@
 //! something is besides refused to the Claudes that Chorus runs and their children: an agent must
 //! not approve itself.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +23,9 @@ use super::problem::Problem;
 use crate::process;
 use crate::services::App;
 use crate::services::error::Error;
+
+/// How often the process table is looked at if it does not show who a caller is.
+const LOOKS: u32 = 3;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -206,17 +210,32 @@ fn is_ours(app: &App, host: &str) -> bool {
 async fn is_agent(app: &App, peer: &Peer) -> Result<bool, Problem> {
     let claudes = app.claude_pids().await.map_err(Error::from)?;
     let peer = peer.clone();
-    // Looking through the process table takes system calls by the hundred.
-    let look = move || {
-        let pids = peer.pids();
-        pids.is_empty()
-            || pids.into_iter().any(|pid| {
-                process::environ_has(pid, "CHORUS_SESSION").unwrap_or(true)
-                    || claudes.contains(&pid)
-                    || process::ancestors(pid).iter().any(|a| claudes.contains(a))
-            })
-    };
+    // Looking through the process table takes system calls by the hundred. While processes come and
+    // go it may show neither who has the connection nor who that is: then it is looked at again.
+    let look = move || (0..LOOKS).find_map(|_| comes_from(&peer.pids(), &claudes)).unwrap_or(true);
     tokio::task::spawn_blocking(look).await.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the check of the caller failed")
     })
+}
+
+/// Whether one of the processes that hold a connection is a Claude of ours or was started by one.
+/// `None` if none of them is there any more: a child that is just being started holds what its parent
+/// holds, for a moment.
+fn comes_from(holders: &[u32], claudes: &HashSet<u32>) -> Option<bool> {
+    let mut known = None;
+    for &pid in holders {
+        let is_agent = match process::environ_has(pid, "CHORUS_SESSION") {
+            None if process::identify(pid).is_none() => continue,
+            ours => {
+                ours.unwrap_or(true)
+                    || claudes.contains(&pid)
+                    || process::ancestors(pid).iter().any(|a| claudes.contains(a))
+            }
+        };
+        if is_agent {
+            return Some(true);
+        }
+        known = Some(false);
+    }
+    known
 }

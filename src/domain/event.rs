@@ -71,13 +71,13 @@ fn preview(text: &str) -> String {
     text.chars().take(PREVIEW).collect()
 }
 
-/// The event of a tool call's beginning or end.
-pub fn tool_use(session: SessionId, id: i64, call: &ToolCall) -> NewEvent {
+/// The event of a tool call's beginning or end. `tool` is its name, which `call` may not tell.
+pub fn tool_use(session: SessionId, id: i64, tool: &str, call: &ToolCall) -> NewEvent {
     let data = json!({
         "session_id": session,
         "id": id,
         "tool_use_id": call.id,
-        "tool": call.tool,
+        "tool": tool,
         "status": call.status,
         "duration_ms": call.duration_ms,
         "agent_id": call.agent_id,

@@ -60,7 +60,7 @@ const UPSERT_DO: &str = "ON CONFLICT (session_id, tool_use_id) DO UPDATE SET \
      OR (command_logs.duration_ms IS NULL AND excluded.duration_ms IS NOT NULL) \
      OR (command_logs.input = 'null' AND excluded.input <> 'null') \
      OR excluded.timestamp < command_logs.timestamp \
-     RETURNING id, session_id, tool_use_id";
+     RETURNING id, session_id, tool_use_id, tool";
 const KEEP_OUTPUT: &str = "INSERT INTO command_outputs (session_id, tool_use_id, output, created_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, tool_use_id) DO NOTHING";
 const OUTPUT: &str =
@@ -156,21 +156,30 @@ pub(super) struct Told {
     pub past: bool,
 }
 
-/// Writes what sources tell of calls, in order. Returns the row's id of each if that was news.
-pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<i64>>> {
-    let mut ids = Vec::with_capacity(told.len());
+/// A row of which there was news.
+#[derive(Clone, Debug)]
+pub(super) struct News {
+    /// The row.
+    pub id: i64,
+    /// The tool. A transcript names it with the call and not with its result.
+    pub tool: String,
+}
+
+/// Writes what sources tell of calls, in order. Returns each row if that was news.
+pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<News>>> {
+    let mut rows = Vec::with_capacity(told.len());
     let mut left = told;
     while !left.is_empty() {
         let (now, later) = left.split_at(distinct(left));
         for (sql, part) in UPSERT.parts(now) {
-            ids.extend(upsert_part(tx, sql, part).await?);
+            rows.extend(upsert_part(tx, sql, part).await?);
         }
         left = later;
     }
-    for (told, _) in told.iter().zip(&ids).filter(|(_, id)| id.is_some()) {
+    for (told, _) in told.iter().zip(&rows).filter(|(_, news)| news.is_some()) {
         keep_output(tx, told).await?;
     }
-    Ok(ids)
+    Ok(rows)
 }
 
 /// How many calls there are before one comes again: a statement cannot change a row twice.
@@ -179,8 +188,8 @@ fn distinct(told: &[Told]) -> usize {
     told.iter().position(|t| !seen.insert((t.session, key(&t.call.id.0)))).unwrap_or(told.len())
 }
 
-async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Vec<Option<i64>>> {
-    let rows: Vec<(i64, String, String)> = on!(write tx, c => {
+async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Vec<Option<News>>> {
+    let rows: Vec<(i64, String, String, String)> = on!(write tx, c => {
         let mut query = sqlx::query_as(sql);
         for Told { session, conversation, call, .. } in told {
             let result = call.result.as_deref().map(text);
@@ -199,10 +208,10 @@ async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Ve
         query.fetch_all(c).await?
     });
     // The rows that were news, in whatever order.
-    let ids: HashMap<(String, String), i64> =
-        rows.into_iter().map(|(id, session, call)| ((session, call), id)).collect();
+    let news = |(id, session, call, tool)| ((session, call), News { id, tool });
+    let rows: HashMap<(String, String), News> = rows.into_iter().map(news).collect();
     let of = |t: &Told| (t.session.to_string(), key(&t.call.id.0).into_owned());
-    Ok(told.iter().map(|t| ids.get(&of(t)).copied()).collect())
+    Ok(told.iter().map(|t| rows.get(&of(t)).cloned()).collect())
 }
 
 /// The result, if it is too long for its row.

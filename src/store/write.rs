@@ -206,10 +206,10 @@ impl Tx {
         }
         // Nothing refers to a session's state or to calls: they can come last, together.
         sessions::save(self, &made.sessions).await?;
-        let ids = logs::upsert(self, &made.calls).await?;
-        let mut of_calls = made.calls.iter().zip(ids).map(|(told, id)| {
-            let id = id.filter(|_| !told.past)?;
-            Some(event::tool_use(told.session, id, &told.call))
+        let rows = logs::upsert(self, &made.calls).await?;
+        let mut of_calls = made.calls.iter().zip(rows).map(|(told, news)| {
+            let news = news.filter(|_| !told.past)?;
+            Some(event::tool_use(told.session, news.id, &news.tool, &told.call))
         });
         // Acts and events are numbered in the order of the commits, so they come last.
         self.take_turn().await?;

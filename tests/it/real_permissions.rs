@@ -41,6 +41,12 @@ async fn a_permission_appears_and_an_allowance_closes_the_dialog_and_runs_the_to
     assert!(!world.pane_text("p").await.contains("Do you want to proceed?"));
     let request = world.wait_for_outcome(&request, "honoured").await;
     assert_eq!(request["tool_use_id"], call["tool_use_id"]);
+    // Everybody hears which tool has ended, though Claude Code names it only where it begins.
+    let end = events.find("the call's end", |e| e.data["status"] == "completed").await;
+    assert_eq!((end.kind.as_str(), &end.data["tool"]), ("tool_use", &json!("Bash")));
+    let metrics = world.get("/metrics").await.text();
+    let counted = r#"tool_executions_total{status="completed",tool="Bash"} 1"#;
+    assert!(metrics.lines().any(|l| l == counted), "{metrics}");
 }
 
 #[tokio::test]
