@@ -140,10 +140,7 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
-    let session = match filter.session {
-        Some(name) => Some(sessions::find(&app, &name).await?.id),
-        None => None,
-    };
+    let session = sessions::find_id(&app, filter.session.as_deref()).await?;
     let page = permissions::list(&app, filter.status, session, cursor.as_ref(), limit).await?;
     Ok(list::answer(&uri, page, |r| r))
 }

@@ -276,3 +276,10 @@ fn parse(block: &str) -> StreamEvent {
     }
     event
 }
+
+/// Writes a value so that it can stand in a query (RFC 3986, 2.3).
+pub fn encoded(value: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let write = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    value.bytes().map(write).collect()
+}

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::{Result, ensure};
 
 use super::args::Import as Args;
-use super::client::Client;
+use super::client::{Client, encoded};
 use super::exit::Exit;
 use super::show;
 use super::show::{age, line, say};
@@ -49,13 +49,6 @@ pub async fn run(client: &Client, args: Args, json: bool) -> Result<Exit> {
     print(&all, json)?;
     let failed = all.iter().any(|i| i.problem.is_some());
     Ok(if failed { Exit::Failed } else { Exit::Ok })
-}
-
-/// Writes a value so that it can stand in a query (RFC 3986, 2.3).
-fn encoded(value: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let write = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
-    value.bytes().map(write).collect()
 }
 
 fn print_list(found: &[PastConversation], as_json: bool) -> Result<()> {

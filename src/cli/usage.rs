@@ -5,7 +5,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::args::{Limit, Usage};
-use super::client::Client;
+use super::client::{Client, encoded};
 use super::commands::path;
 use super::show;
 use crate::api::sessions::SessionView;
@@ -20,10 +20,7 @@ pub async fn report(client: &Client, wanted: Usage, as_json: bool) -> Result<()>
         format!("?by={}&limit={}", json!(wanted.by).as_str().unwrap_or("day"), wanted.limit);
     for (name, value) in [("since", &wanted.since), ("until", &wanted.until)] {
         if let Some(value) = value {
-            // Anything but a date is refused by the server; this keeps it one parameter.
-            let value: String =
-                value.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-            query.push_str(&format!("&{name}={value}"));
+            query.push_str(&format!("&{name}={}", encoded(value)));
         }
     }
     let report: UsageReport = client.get(&format!("/api/usage{query}")).await?;

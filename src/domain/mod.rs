@@ -7,7 +7,7 @@ pub mod audit;
 pub mod event;
 pub mod ids;
 pub mod message;
-mod names;
+pub(crate) mod names;
 pub mod notice;
 pub mod observation;
 pub mod permission;

@@ -14,12 +14,14 @@ use serde::Deserialize;
 use super::App;
 use super::error::Error;
 use super::live::Live;
+use super::summary::{self, SessionCounts};
 use crate::claude::tools;
 use crate::clock;
 use crate::domain::event::{Event, EventKind};
+use crate::domain::names::names;
 use crate::domain::permission::{PermissionStatus, Verdict};
 use crate::domain::record::ToolStatus;
-use crate::domain::session::Status;
+use crate::domain::session::{ClaudeStatus, SessionState, Status};
 use crate::domain::time::Timestamp;
 use crate::{process, spool};
 
@@ -43,6 +45,8 @@ pub enum HookOutcome {
     /// Its session sends too many.
     Limited,
 }
+
+names!(HookOutcome { Taken => "taken", Refused => "refused", Limited => "limited" });
 
 /// The counters.
 pub struct Metrics {
@@ -225,8 +229,8 @@ impl Metrics {
         for outcome in OUTCOMES {
             self.asked.with_label_values(&[outcome]);
         }
-        for outcome in [HookOutcome::Taken, HookOutcome::Refused, HookOutcome::Limited] {
-            self.hooks.with_label_values(&[name_of(outcome)]);
+        for outcome in HookOutcome::ALL {
+            self.hooks.with_label_values(&[outcome.as_str()]);
         }
     }
 
@@ -280,7 +284,7 @@ impl Metrics {
 
     /// Counts a hook that came in, `lag` after it had begun.
     pub fn hook(&self, outcome: HookOutcome, lag: Duration) {
-        self.hooks.with_label_values(&[name_of(outcome)]).inc();
+        self.hooks.with_label_values(&[outcome.as_str()]).inc();
         self.hook_lag.observe(lag.as_secs_f64());
     }
 
@@ -298,16 +302,19 @@ impl Metrics {
     }
 
     fn set(&self, now: &Gauges) {
-        self.sessions.reset();
-        for state in STATES {
-            self.sessions.with_label_values(&[state]).set(0.);
+        let SessionCounts { waiting, busy, idle, starting, permissions } = now.counts;
+        for (state, count) in [
+            ("waiting", waiting),
+            ("busy", busy),
+            ("idle", idle),
+            ("starting", starting),
+            ("stopped", now.stopped),
+            ("paused", now.paused),
+        ] {
+            self.sessions.with_label_values(&[state]).set(count as f64);
         }
-        for state in &now.states {
-            self.sessions.with_label_values(&[state]).inc();
-        }
-        let active = now.states.iter().filter(|s| !matches!(**s, "paused" | "stopped")).count();
-        self.active.set(active as f64);
-        self.pending.set(now.pending as f64);
+        self.active.set((waiting + busy + idle + starting) as f64);
+        self.pending.set(permissions as f64);
         self.oldest.set(now.oldest.map_or(0., |at| (clock::now().0 - at.0).max(0) as f64 / 1_000.));
         self.spooled.set(now.spooled as f64);
         self.listeners.set(now.listeners as f64);
@@ -339,15 +346,6 @@ const OUTCOMES: [&str; 5] = [
     "expired",
     "cancelled",
 ];
-const STATES: [&str; 6] = ["starting", "idle", "busy", "waiting", "stopped", "paused"];
-
-fn name_of(outcome: HookOutcome) -> &'static str {
-    match outcome {
-        HookOutcome::Taken => "taken",
-        HookOutcome::Refused => "refused",
-        HookOutcome::Limited => "limited",
-    }
-}
 
 /// What a tool call's event says.
 #[derive(Deserialize)]
@@ -368,8 +366,10 @@ struct Moved {
 
 /// How things are at this moment.
 struct Gauges {
-    states: Vec<&'static str>,
-    pending: usize,
+    counts: SessionCounts,
+    /// Sessions whose Claude is gone and that can be resumed, and those that are set aside.
+    stopped: usize,
+    paused: usize,
     oldest: Option<Timestamp>,
     spooled: usize,
     listeners: usize,
@@ -377,16 +377,16 @@ struct Gauges {
 }
 
 fn gauges(live: &Live) -> Gauges {
-    let states = live.sessions().filter_map(|s| match s.state.status {
-        Status::Active => Some(s.state.claude_status.as_str()),
-        Status::Paused => Some("paused"),
-        Status::Completed | Status::Error => None,
-    });
-    let pending = || live.open.values().filter(|o| o.request.status == PermissionStatus::Pending);
+    let having = |is: fn(&SessionState) -> bool| live.sessions().filter(|s| is(&s.state)).count();
+    let stopped =
+        |s: &SessionState| s.status == Status::Active && s.claude_status == ClaudeStatus::Stopped;
+    let requests = live.open.values().map(|open| &open.request);
+    let pending = requests.filter(|r| r.status == PermissionStatus::Pending);
     Gauges {
-        states: states.collect(),
-        pending: pending().count(),
-        oldest: pending().map(|o| o.request.requested_at).min(),
+        counts: summary::count(live),
+        stopped: having(stopped),
+        paused: having(|s| s.status == Status::Paused),
+        oldest: pending.map(|r| r.requested_at).min(),
         spooled: 0,
         listeners: 0,
         own: None,

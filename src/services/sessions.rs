@@ -125,6 +125,14 @@ pub async fn find(app: &App, name: &str) -> Result<Session, Error> {
     }
 }
 
+/// The same for a filter that may be left out.
+pub async fn find_id(app: &App, name: Option<&str>) -> Result<Option<SessionId>, Error> {
+    match name {
+        Some(name) => Ok(Some(find(app, name).await?.id)),
+        None => Ok(None),
+    }
+}
+
 /// Creates a session and starts Claude in it.
 pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     if let Some(key) = &new.idempotency_key

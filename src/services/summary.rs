@@ -32,7 +32,8 @@ pub async fn get(app: &App) -> Result<SessionCounts, Error> {
     Ok(app.engine.read(count).await?)
 }
 
-fn count(live: &Live) -> SessionCounts {
+/// The same of a live state.
+pub(super) fn count(live: &Live) -> SessionCounts {
     let mut summary = SessionCounts::default();
     for session in live.sessions().filter(|s| s.is_live() && s.state.status != Status::Paused) {
         match session.state.claude_status {

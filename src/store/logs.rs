@@ -158,7 +158,7 @@ pub(super) struct Told {
 
 /// A row of which there was news.
 #[derive(Clone, Debug)]
-pub(super) struct News {
+pub(super) struct Upserted {
     /// The row.
     pub id: i64,
     /// The tool. A transcript names it with the call and not with its result.
@@ -166,7 +166,7 @@ pub(super) struct News {
 }
 
 /// Writes what sources tell of calls, in order. Returns each row if that was news.
-pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<News>>> {
+pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<Upserted>>> {
     let mut rows = Vec::with_capacity(told.len());
     let mut left = told;
     while !left.is_empty() {
@@ -188,7 +188,11 @@ fn distinct(told: &[Told]) -> usize {
     told.iter().position(|t| !seen.insert((t.session, key(&t.call.id.0)))).unwrap_or(told.len())
 }
 
-async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Vec<Option<News>>> {
+async fn upsert_part(
+    tx: &mut Tx,
+    sql: &'static str,
+    told: &[Told],
+) -> Result<Vec<Option<Upserted>>> {
     let rows: Vec<(i64, String, String, String)> = on!(write tx, c => {
         let mut query = sqlx::query_as(sql);
         for Told { session, conversation, call, .. } in told {
@@ -208,8 +212,8 @@ async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[Told]) -> Result<Ve
         query.fetch_all(c).await?
     });
     // The rows that were news, in whatever order.
-    let news = |(id, session, call, tool)| ((session, call), News { id, tool });
-    let rows: HashMap<(String, String), News> = rows.into_iter().map(news).collect();
+    let news = |(id, session, call, tool)| ((session, call), Upserted { id, tool });
+    let rows: HashMap<(String, String), Upserted> = rows.into_iter().map(news).collect();
     let of = |t: &Told| (t.session.to_string(), key(&t.call.id.0).into_owned());
     Ok(told.iter().map(|t| rows.get(&of(t)).cloned()).collect())
 }
