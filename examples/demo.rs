@@ -111,18 +111,18 @@ async fn main_job(story: &Story, client: &Client, world: &World) -> Result<()> {
     let _: PermissionRequest =
         client.post(&format!("/api/permissions/{}/respond", request.id), &yes).await?;
     story.tell("approved through the API");
-    follow(story, &mut events, "the edit", |kind, data| {
-        kind == "tool_use" && data["tool"] == "Edit" && data["status"] == "completed"
+    // A turn's end is told by a hook, what was done in it a moment later by the transcript.
+    let (mut edited, mut ended) = (false, false);
+    follow(story, &mut events, "the edit and the end of the turn", |kind, data| {
+        edited |= kind == "tool_use" && data["tool"] == "Edit" && data["status"] == "completed";
+        ended |= kind == "claude_status" && data["new"] == ClaudeStatus::Idle.as_str();
+        edited && ended
     })
     .await?;
     story.tell(&format!(
-        "the edit was made {} ms after the decision",
+        "edited, and the turn is over, {} ms after the decision",
         decided.elapsed().as_millis()
     ));
-    follow(story, &mut events, "the end of the turn", |kind, data| {
-        kind == "claude_status" && data["new"] == ClaudeStatus::Idle.as_str()
-    })
-    .await?;
     let notes = std::fs::read_to_string(world.project.join("notes.txt"))?;
     if !notes.contains("write the demo: done") {
         bail!("the file was not edited: {notes:?}");
@@ -135,7 +135,7 @@ async fn follow(
     story: &Story,
     events: &mut Events,
     what: &str,
-    wanted: impl Fn(&str, &Value) -> bool,
+    mut wanted: impl FnMut(&str, &Value) -> bool,
 ) -> Result<Value> {
     let search = async {
         while let Some(event) = events.next().await? {
