@@ -1,4 +1,5 @@
-//! Identifiers. Ours are UUIDv7 (ordered by creation); Claude Code's are kept as it writes them.
+//! Identifiers. Ours are UUIDv7 (ordered by creation), or small numbers where people say them; Claude
+//! Code's are kept as it writes them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -64,6 +65,44 @@ id!(
     /// One delivery of a hook. The `chorus hook` process makes it, so that an event that is
     /// delivered twice (the acknowledgement was lost) is counted once.
     Stamp
+);
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+            utoipa::ToSchema,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = std::num::ParseIntError;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map(Self)
+            }
+        }
+    };
+}
+
+number!(
+    /// A task. Small, so that people can say it; never given twice.
+    TaskId
+);
+number!(
+    /// A markdown file under a project's root.
+    DocumentId
+);
+number!(
+    /// A range of a document's lines that a task refers to.
+    ReferenceId
 );
 
 /// One Claude Code conversation: the `session_id` of its hooks and the stem of its transcript.

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod event;
+pub mod excerpt;
 pub mod ids;
 pub mod message;
 pub(crate) mod names;

@@ -6,9 +6,17 @@ use sqlx::migrate::Migrator;
 use super::{Db, Result, StoreError, on, postgres, sqlite};
 
 /// Our tables: each after those it refers to.
-pub(super) const TABLES: [&str; 14] = [
+pub(super) const TABLES: [&str; 22] = [
     "projects",
     "sessions",
+    "tasks",
+    "task_labels",
+    "task_dependencies",
+    "task_attempts",
+    "prompt_templates",
+    "documents",
+    "document_references",
+    "path_claims",
     "conversations",
     "subagent_transcripts",
     "session_messages",

@@ -1,0 +1,86 @@
+-- The same as for SQLite, but for what PostgreSQL calls otherwise.
+--
+-- Tasks: what people think in. Their ids are small numbers that are never given twice.
+CREATE TABLE tasks (
+    id               BIGINT PRIMARY KEY NOT NULL,
+    project_id       TEXT COLLATE "C" NOT NULL REFERENCES projects (id),
+    title            TEXT NOT NULL,
+    description      TEXT NOT NULL,
+    priority         BIGINT NOT NULL,
+    -- Among tasks of the same priority: where people put it.
+    position         BIGINT NOT NULL,
+    status           TEXT COLLATE "C" NOT NULL,
+    -- The queue may start it as soon as there is room and nothing that it waits for is open.
+    queued           BIGINT NOT NULL,
+    -- Where it runs, or ran last.
+    session_id       TEXT COLLATE "C" REFERENCES sessions (id),
+    -- How it is started: launch options, workspace, how the prompt is given. JSON.
+    options          TEXT NOT NULL,
+    result           TEXT,
+    restarts         BIGINT NOT NULL,
+    idempotency_key  TEXT COLLATE "C" UNIQUE,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL,
+    started_at       BIGINT,
+    completed_at     BIGINT
+);
+CREATE INDEX tasks_by_priority ON tasks (priority DESC, position, id);
+CREATE INDEX tasks_by_status ON tasks (status, priority DESC, position, id);
+CREATE INDEX tasks_by_creation ON tasks (created_at, id);
+CREATE INDEX tasks_queued ON tasks (priority DESC, position, id) WHERE queued = 1 AND status = 'pending';
+
+CREATE TABLE task_labels (
+    task_id  BIGINT NOT NULL REFERENCES tasks (id),
+    label    TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (task_id, label)
+);
+CREATE INDEX task_labels_by_label ON task_labels (label, task_id);
+
+CREATE TABLE task_dependencies (
+    task_id     BIGINT NOT NULL REFERENCES tasks (id),
+    -- What has to be completed before.
+    depends_on  BIGINT NOT NULL REFERENCES tasks (id),
+    PRIMARY KEY (task_id, depends_on)
+);
+CREATE INDEX task_dependencies_by_need ON task_dependencies (depends_on, task_id);
+
+-- Each start of a task.
+CREATE TABLE task_attempts (
+    task_id      BIGINT NOT NULL REFERENCES tasks (id),
+    number       BIGINT NOT NULL,
+    session_id   TEXT COLLATE "C" NOT NULL REFERENCES sessions (id),
+    -- The session was made for it, and ends with it.
+    own_session  BIGINT NOT NULL,
+    -- Where its edits go: `gitbutler`, `worktree` or `none`; the branch, what it is based on, and the
+    -- directory that it has for itself.
+    git_backend  TEXT NOT NULL,
+    branch       TEXT,
+    base_commit  TEXT,
+    worktree     TEXT,
+    -- Exactly what Claude got.
+    prompt       TEXT NOT NULL,
+    outcome      TEXT,
+    result       TEXT,
+    started_at   BIGINT NOT NULL,
+    ended_at     BIGINT,
+    PRIMARY KEY (task_id, number)
+);
+CREATE INDEX task_attempts_by_session ON task_attempts (session_id);
+
+CREATE TABLE prompt_templates (
+    id           TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    project_id   TEXT COLLATE "C" REFERENCES projects (id),
+    name         TEXT COLLATE "C" NOT NULL,
+    title        TEXT NOT NULL,
+    description  TEXT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX prompt_templates_by_name ON prompt_templates (name);
+
+-- What a session works on; its record says for what each line was.
+ALTER TABLE sessions ADD COLUMN task_id BIGINT;
+ALTER TABLE session_messages ADD COLUMN task_id BIGINT;
+ALTER TABLE command_logs ADD COLUMN task_id BIGINT;
+ALTER TABLE token_usage ADD COLUMN task_id BIGINT;
+ALTER TABLE permission_requests ADD COLUMN task_id BIGINT;
