@@ -59,6 +59,9 @@ pub async fn create(
             let what = if session.status == Status::Error { "failed" } else { "is held up" };
             format!("{name} {what}: {}\n  → {}", show::safe(trouble), show::safe(remedy))
         }
+        None if session.claude_status == ClaudeStatus::Starting => format!(
+            "{name} is still starting; `chorus show {name}` tells more, `chorus attach {name}` shows its terminal"
+        ),
         None => format!(
             "{name} has started; `chorus attach {name}`, `chorus logs {name}`, `chorus permissions`"
         ),
