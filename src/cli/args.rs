@@ -192,6 +192,8 @@ pub enum Command {
     Open,
     /// Run the server.
     Serve(Serve),
+    /// End the server. Sessions run on, and the next server takes them up.
+    Stop,
     /// Show every setting and where it comes from.
     Config,
     /// Look after the database.

@@ -13,7 +13,8 @@ use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
 use super::{
-    attach, audit, import, launch, life, notify, permissions, rules, show, start, task, top, usage,
+    attach, audit, import, launch, life, notify, permissions, rules, show, start, stop, task, top,
+    usage,
 };
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
@@ -41,6 +42,7 @@ pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) 
         Command::Top => return top::run(data, json).await,
         Command::StatusLine => notify::status_line(data, json).await?,
         Command::Open => open(&Client::find(data).await?, data, json)?,
+        Command::Stop => stop::run(data, json).await?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
     Ok(Exit::Ok)
@@ -85,6 +87,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         | Command::Open
         | Command::StatusLine
         | Command::Serve(_)
+        | Command::Stop
         | Command::Config
         | Command::Db(_)
         | Command::Hooks { .. }

@@ -168,6 +168,9 @@ async fn begun(
             let what = if session.status == Status::Error { "failed" } else { "is held up" };
             format!("{name} {what}: {}\n  → {}", show::safe(trouble), show::safe(remedy))
         }
+        None if session.claude_status == ClaudeStatus::Starting => format!(
+            "{name} is still starting; `chorus show {name}` tells more, `chorus attach {name}` shows its terminal"
+        ),
         None => {
             let task = session.task_id.map(|id| format!(" on task {id}")).unwrap_or_default();
             format!(

@@ -20,6 +20,7 @@ mod permissions;
 mod rules;
 mod show;
 mod start;
+mod stop;
 mod task;
 mod top;
 mod usage;
