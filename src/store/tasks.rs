@@ -38,8 +38,9 @@ const QUEUED: &str = select!(
      WHERE d.task_id = tasks.id AND n.status <> 'completed') \
      ORDER BY rank, position, id LIMIT $4"
 );
+// One whose prompt did not arrive is a person's to look at.
 const READY: &str = select!(
-    "WHERE project_id = $1 AND status = 'pending' \
+    "WHERE project_id = $1 AND status = 'pending' AND result IS NULL \
      AND NOT EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks n ON n.id = d.depends_on \
      WHERE d.task_id = tasks.id AND n.status <> 'completed') \
      ORDER BY rank, position, id LIMIT 1"
@@ -188,7 +189,8 @@ pub async fn queued(db: &Db, after: Option<&Task>, limit: u32) -> Result<Vec<Tas
     rows.into_iter().map(Row::task).collect()
 }
 
-/// Reads the first task of a project that could be started now, queued or not.
+/// Reads the first task of a project that could be started now, queued or not, and whose last start did
+/// not come to nothing.
 pub async fn ready(db: &Db, project: crate::domain::ids::ProjectId) -> Result<Option<Task>> {
     let row: Option<Row> = on!(read db, c => sqlx::query_as(READY)
         .bind(project.to_string()).fetch_optional(c).await?);

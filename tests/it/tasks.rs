@@ -53,7 +53,7 @@ async fn the_examples_of_the_first_specification_work(store: Store) {
         assert_eq!(made[field], value, "{field}");
     }
     let listed = world.get("/api/tasks?status=pending&sort=priority").await.rows();
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     assert!(world.get("/api/tasks?status=completed").await.rows().is_empty());
     let shown = task(&world, 1).await;
     assert_eq!((&shown["id"], &shown["references"]), (&json!(1), &json!([])));
