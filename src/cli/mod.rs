@@ -21,6 +21,7 @@ mod rules;
 mod show;
 mod start;
 mod stop;
+mod task;
 mod top;
 mod usage;
 mod wait;

@@ -20,5 +20,6 @@ pub mod reducer;
 pub mod rule;
 pub mod scrub;
 pub mod session;
+pub mod task;
 pub mod time;
 pub mod usage;

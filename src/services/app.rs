@@ -21,6 +21,7 @@ use super::metrics::Metrics;
 use super::notices::Notices;
 use super::rate::RateLimit;
 use super::spending::Accounts;
+use super::tasks::Desk;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
@@ -76,6 +77,8 @@ pub struct App {
     pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
+    /// Where tasks are started from and looked after.
+    pub desk: Desk,
     receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
@@ -102,10 +105,11 @@ impl App {
         let held = Held::default();
         let couriers = Couriers::default();
         let accounts = Accounts::default();
+        let desk = Desk::default();
         let (watcher, orders) = Watcher::new();
         let effects = {
             let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
-            let accounts = accounts.clone();
+            let (accounts, desk) = (accounts.clone(), desk.clone());
             move |effect| match effect {
                 Effect::Answer(id, decision) => {
                     held.tell(id, Some(decision));
@@ -117,6 +121,10 @@ impl App {
                 Effect::Rewatch(session) => watcher.look(session),
                 Effect::Account(session) => accounts.sum_up(session),
                 Effect::Interrupt(session) => accounts.stop(session),
+                Effect::WakeQueue => desk.wake(),
+                Effect::Settle(task) => desk.settle(task),
+                Effect::EndSession(session) => desk.end(session),
+                Effect::Finish(task) => desk.finish(task),
             }
         };
         let metrics = Arc::new(metrics);
@@ -146,6 +154,7 @@ impl App {
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
             accounts,
+            desk,
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),
@@ -157,6 +166,7 @@ impl App {
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
+        super::tasks::start(&app);
         Ok(app)
     }
 
