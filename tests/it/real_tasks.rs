@@ -121,3 +121,40 @@ async fn a_task_in_the_system_prompt_is_there_and_one_is_told_again_on_request()
         (&json!(1), &json!(1), &json!("running"))
     );
 }
+
+#[tokio::test]
+async fn twelve_tasks_that_nobody_watches_finish_three_at_a_time() {
+    let world = World::build().env("CHORUS_MAX_SESSIONS", "3").start().await;
+    for n in 1..=12_i64 {
+        let needs = if n % 4 == 0 { vec![n - 3] } else { Vec::new() };
+        let body = json!({ "description": "scenario:hello please", "queued": true, "depends_on": needs,
+            "priority": i64::from(n > 6), "options": { "complete_on_idle": true } });
+        assert_eq!(make(&world, &format!("number {n}"), &body).await, n);
+    }
+    let mut deaths = vec![2, 7];
+    wait_longer(Duration::from_secs(180), "all are completed", async || {
+        let sessions = world.get("/api/sessions?status=active&limit=500").await.rows();
+        let running = sessions.iter().filter(|s| s["pid"].is_u64()).count();
+        assert!(running <= 3, "{running} run: {sessions:?}");
+        let done = world.get("/api/tasks?status=completed").await.rows().len();
+        if deaths.first().is_some_and(|at| done >= *at) {
+            deaths.remove(0);
+            world.kill9();
+            world.start_again().await;
+        }
+        if done == 12 { Ok(()) } else { Err(format!("{done} are completed: {sessions:?}")) }
+    })
+    .await;
+    for n in 1..=12 {
+        let task = task(&world, n).await;
+        assert_eq!(task["result"], "Hello from the scripted model.", "{task}");
+    }
+    let at = async |n: i64| task(&world, n).await["history"].clone();
+    for n in [4, 8, 12] {
+        let (before, after) = (at(n - 3).await, at(n).await);
+        assert!(
+            before[0]["ended_at"].as_str() <= after[0]["started_at"].as_str(),
+            "{before} {after}"
+        );
+    }
+}

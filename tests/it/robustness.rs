@@ -45,6 +45,7 @@ impl Operation {
             Some("projects") => &place.project,
             Some("permissions") => &place.request,
             Some("hooks") => "Stop",
+            Some("tasks") => "1",
             _ => "victim",
         };
         self.filled(id)
@@ -87,6 +88,7 @@ impl Place {
                 world.session("victim").await["evidence"]["source"] == "state_file"
             })
             .await;
+        world.post("/api/tasks", &json!({ "title": "a task" })).await.expect(201);
         let doc = world.get("/api/openapi.json").await.expect(200).json();
         let mut operations = Vec::new();
         for (path, methods) in doc["paths"].as_object().expect("paths") {
@@ -123,9 +125,14 @@ impl Place {
 /// Everything that can be listed.
 async fn everything(world: &World) -> Value {
     let mut all = json!({ "last_event": world.events(None).await.last_id });
-    for path in
-        ["projects", "sessions", "permissions", "sessions/victim/messages", "sessions/victim/logs"]
-    {
+    for path in [
+        "projects",
+        "sessions",
+        "permissions",
+        "sessions/victim/messages",
+        "sessions/victim/logs",
+        "tasks",
+    ] {
         all[path] = world.get(format!("/api/{path}?limit=500")).await.rows().into();
     }
     all
@@ -240,7 +247,8 @@ fn example(doc: &Value, property: &Value) -> Value {
         (Some(value), _) => value.clone(),
         (_, Some("boolean")) => json!(true),
         (_, Some("object")) => json!({}),
-        (_, Some("array")) => json!(["x"]),
+        (_, Some("array")) => json!([example(doc, &property["items"])]),
+        (_, Some("integer")) => json!(1),
         _ => json!("x"),
     }
 }
@@ -424,12 +432,11 @@ async fn parameters_that_cannot_be_are_named(store: Store) {
         if header.is_some() {
             for key in [&b""[..], "ü".as_bytes(), "a".repeat(201).as_bytes()] {
                 let request = place.request(&operation.method, operation.real(&place));
-                let body = json!({"text": "x"});
-                let request = if operation.path == "/api/sessions" {
-                    request.json(&json!({}))
-                } else {
-                    request.json(&body)
-                };
+                let request = request.json(&match operation.path.as_str() {
+                    "/api/sessions" => json!({}),
+                    "/api/tasks" => json!({ "title": "x" }),
+                    _ => json!({ "text": "x" }),
+                });
                 let answer = request.header("idempotency-key", key).send().await;
                 assert_field(&answer, "Idempotency-Key", "an unusable key");
             }

@@ -1,6 +1,11 @@
 //! What the task endpoints take and give.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
@@ -152,11 +157,36 @@ pub struct NewTask {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<TaskId>,
     /// How it is started.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub options: TaskOptions,
     /// Start it by itself as soon as there is room and nothing that it depends on is open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queued: bool,
+}
+
+/// Reads an object and nothing else: serde takes a list for an object's fields, in their order.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    value.deserialize_map(Object(PhantomData))
+}
+
+fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    object(value).map(Some)
 }
 
 /// What may be changed about a task. What is not given stays as it is.
@@ -179,7 +209,7 @@ pub struct TaskPatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<Vec<TaskId>>,
     /// How it is started, all of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub options: Option<TaskOptions>,
     /// Whether it waits to be started by itself; only as long as it is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
