@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use serde_json::json;
 
-use super::ids::{MessageId, SessionId};
+use super::document::FileChange;
+use super::ids::{DocumentId, MessageId, ProjectId, SessionId};
 use super::message::MessageSource;
 use super::names::names;
 use super::record::{Message, ToolCall, Utterance};
@@ -30,6 +31,9 @@ pub enum EventKind {
     /// A session used something, its context filled, or its budget moved: `{session_id, name, cost,
     /// tokens, context, budget, …}`.
     Usage,
+    /// A document's file was created, changed, moved or deleted, or what is kept about it was changed:
+    /// `{document_id, project_id, path, change, old_path?}`.
+    DocumentChange,
     /// A hook that Chorus has no other event for, raw.
     Hook,
 }
@@ -37,7 +41,8 @@ pub enum EventKind {
 names!(EventKind {
     SessionStatus => "session_status", ClaudeStatus => "claude_status",
     PermissionRequest => "permission_request", PermissionResolved => "permission_resolved",
-    Message => "message", ToolUse => "tool_use", Usage => "usage", Hook => "hook",
+    Message => "message", ToolUse => "tool_use", Usage => "usage",
+    DocumentChange => "document_change", Hook => "hook",
 });
 
 /// An event that is about to be written.
@@ -115,6 +120,25 @@ pub fn message(m: &Message) -> NewEvent {
         "at": m.timestamp,
     });
     NewEvent::new(EventKind::Message, m.session_id, m.timestamp, &data)
+}
+
+/// The event of a change to a document. `old_path` is where a file was that was moved.
+pub fn document_change(
+    project: ProjectId,
+    document: DocumentId,
+    path: &str,
+    change: FileChange,
+    old_path: Option<&str>,
+    at: Timestamp,
+) -> NewEvent {
+    let mut data = json!({
+        "document_id": document, "project_id": project, "path": path, "change": change,
+    });
+    if let Some(old) = old_path {
+        data["old_path"] = json!(old);
+    }
+    let kind = EventKind::DocumentChange;
+    NewEvent { kind, session_id: None, at, dedupe_key: None, data: data.to_string() }
 }
 
 impl NewEvent {

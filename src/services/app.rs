@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::couriers::Couriers;
+use super::documents::Documents;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
 use super::held::Held;
@@ -76,6 +77,8 @@ pub struct App {
     pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
+    /// What looks after the documents.
+    pub documents: Documents,
     receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
@@ -146,6 +149,7 @@ impl App {
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
             accounts,
+            documents: Documents::default(),
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),
@@ -157,6 +161,7 @@ impl App {
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
+        super::documents::start(&app);
         Ok(app)
     }
 
