@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod decide;
+mod docs;
 mod usage;
 mod wait;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 pub use decide::{AddRule, Approve, Deny, Many, Rules};
+pub use docs::{Docs, List as ListDocs};
 pub use wait::{Until, Wait, WaitFor};
 
 use super::exit::Exit;
@@ -95,6 +97,12 @@ pub enum Command {
         /// What to do; they are listed unless told.
         #[command(subcommand)]
         what: Option<Rules>,
+    },
+    /// List a project's documents; show, open and pin them, and refer to their lines.
+    Docs {
+        /// What to do; they are listed unless told.
+        #[command(subcommand)]
+        what: Option<Docs>,
     },
     /// Show who did what: decisions, rules, sessions, projects.
     Audit(Audit),

@@ -79,7 +79,11 @@ pub async fn list(
 pub async fn discover(app: &App, project: Option<ProjectId>) -> Result<(), Error> {
     let wanted = match project {
         Some(id) => vec![projects::get(app, id).await?],
-        None => projects::list(app).await?,
+        None => {
+            // A server that has just started may not have it yet.
+            projects::default(app).await?;
+            projects::list(app).await?
+        }
     };
     for project in wanted {
         discovery::discover(app, &project).await?;

@@ -8,6 +8,8 @@
 
 mod cli;
 mod database;
+mod documents;
+mod documents_editor;
 mod durability;
 mod harness;
 mod hooks;
@@ -31,6 +33,7 @@ mod real_prompts;
 mod real_record;
 mod real_start;
 mod real_usage;
+mod references;
 mod retention;
 mod robustness;
 mod serve;

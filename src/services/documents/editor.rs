@@ -9,15 +9,21 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{audit, files};
 use crate::domain::audit::Actor;
 use crate::domain::document::Document;
+use crate::process;
 use crate::services::error::Error;
 use crate::services::{App, launch};
-use crate::tmux::{NewSession, Scope, Tmux, TmuxError};
+use crate::tmux::{Capture, NewSession, PaneId, Scope, Tmux, TmuxError};
+
+/// An editor that ends sooner has not been able to begin.
+const EARLY_END: Duration = Duration::from_millis(300);
 
 /// How an editor is told where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,19 +195,25 @@ async fn in_tmux(
         Err(TmuxError::Exists { .. }) => return Ok((name, attach)),
         Err(e) => return Err(e.into()),
     };
-    close_at_end(tmux, pane.pane).await?;
-    if let Some(pane) = tmux.list_panes().await?.into_iter().find(|p| p.session == name && p.dead) {
-        let screen =
-            tmux.capture(pane.pane, crate::tmux::Capture::default()).await.unwrap_or_default();
+    let ended = match process::identify(pane.pid) {
+        Some(editor) => timeout(EARLY_END, process::wait_gone(editor)).await.is_ok(),
+        None => true,
+    };
+    if ended {
+        // In a dead pane the last line is tmux's own, and what was said first has moved up.
+        let whole = Capture { scrollback: 50, ..Capture::default() };
+        let screen = tmux.capture(pane.pane, whole).await.unwrap_or_default();
         tmux.kill_session(&name).await?;
         let said = screen.lines().find(|l| !l.trim().is_empty()).unwrap_or("without a word");
-        return Err(Error::conflict(format!("the editor {:?} ended at once: {said}", argv[0])));
+        let why = format!("the editor {:?} ended at once: {}", argv[0], said.trim_end());
+        return Err(Error::conflict(why));
     }
+    close_at_end(tmux, pane.pane).await?;
     Ok((name, attach))
 }
 
 /// Has the terminal go with the editor: there is nothing left to be seen.
-async fn close_at_end(tmux: &Tmux, pane: crate::tmux::PaneId) -> Result<(), Error> {
+async fn close_at_end(tmux: &Tmux, pane: PaneId) -> Result<(), Error> {
     match tmux.set_option(&Scope::Pane(pane), "remain-on-exit", "off").await {
         Ok(()) | Err(TmuxError::NotFound { .. }) => Ok(()),
         Err(e) => Err(e.into()),
