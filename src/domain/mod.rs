@@ -23,5 +23,6 @@ pub mod reference;
 pub mod rule;
 pub mod scrub;
 pub mod session;
+pub mod task;
 pub mod time;
 pub mod usage;

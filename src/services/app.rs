@@ -22,6 +22,7 @@ use super::metrics::Metrics;
 use super::notices::Notices;
 use super::rate::RateLimit;
 use super::spending::Accounts;
+use super::tasks::Desk;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
@@ -79,6 +80,8 @@ pub struct App {
     pub accounts: Accounts,
     /// What looks after the documents.
     pub documents: Documents,
+    /// Where tasks are started from and looked after.
+    pub desk: Desk,
     receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
@@ -105,10 +108,11 @@ impl App {
         let held = Held::default();
         let couriers = Couriers::default();
         let accounts = Accounts::default();
+        let desk = Desk::default();
         let (watcher, orders) = Watcher::new();
         let effects = {
             let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
-            let accounts = accounts.clone();
+            let (accounts, desk) = (accounts.clone(), desk.clone());
             move |effect| match effect {
                 Effect::Answer(id, decision) => {
                     held.tell(id, Some(decision));
@@ -120,6 +124,10 @@ impl App {
                 Effect::Rewatch(session) => watcher.look(session),
                 Effect::Account(session) => accounts.sum_up(session),
                 Effect::Interrupt(session) => accounts.stop(session),
+                Effect::WakeQueue => desk.wake(),
+                Effect::Settle(task) => desk.settle(task),
+                Effect::EndSession(session) => desk.end(session),
+                Effect::Finish(task) => desk.finish(task),
             }
         };
         let metrics = Arc::new(metrics);
@@ -150,6 +158,7 @@ impl App {
             claude: tokio::sync::Mutex::default(),
             accounts,
             documents: Documents::default(),
+            desk,
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),
@@ -162,6 +171,7 @@ impl App {
         super::watch::start(&app, orders);
         super::retention::start(&app);
         super::documents::start(&app);
+        super::tasks::start(&app);
         Ok(app)
     }
 

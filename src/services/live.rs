@@ -3,6 +3,8 @@
 //! Only the engine changes it, and only together with the store, so that it is at any time what
 //! the store would give after a restart.
 
+mod tasks;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::domain::ids::{MessageId, PermissionId, ProjectId, RuleId, SessionId};
@@ -13,6 +15,8 @@ use crate::domain::session::{Process, Session, SessionName};
 use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
 use crate::store::{Db, StoreError, messages, permissions, projects, rules, sessions};
+
+pub use tasks::{Known, Tasks};
 
 /// Ended sessions that stay in memory for their last hooks.
 const ENDED: usize = 256;
@@ -54,6 +58,8 @@ pub struct Live {
     /// Processes of people's that go on with a conversation of a session of ours. Each is seen again
     /// by whoever looks around, so they are not in the store.
     pub elsewhere: HashMap<SessionId, Process>,
+    /// Tasks that sessions work on, and those that changed lately.
+    pub tasks: Tasks,
     rules: Vec<Rule>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
     heard: HashMap<SessionId, Timestamp>,
@@ -74,6 +80,7 @@ impl Live {
         for (request, decision) in permissions::open(db).await? {
             live.open.insert(request.id, Open { request, decision, place: None });
         }
+        live.tasks = Tasks::load(db).await?;
         live.rules = rules::all(db).await?;
         for message in messages::under_way(db).await? {
             live.queues.entry(message.message.session_id).or_default().push_back(message);

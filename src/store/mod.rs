@@ -24,6 +24,7 @@ pub mod schema;
 pub mod sessions;
 mod slot;
 mod sqlite;
+pub mod tasks;
 mod text;
 pub mod usage;
 mod write;
@@ -239,7 +240,8 @@ fn statements() -> Vec<&'static str> {
         usage::STATEMENTS,
     ];
     let sized = events::statements().chain(logs::statements()).chain(sessions::statements());
-    let sized = sized.chain(retention::statements()).chain(documents::statements());
+    let sized = sized.chain(retention::statements()).chain(tasks::statements());
+    let sized = sized.chain(documents::statements());
     fixed.concat().into_iter().chain(sized).collect()
 }
 

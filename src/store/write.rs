@@ -5,7 +5,7 @@
 
 use super::{
     Result, Slot, Tx, audit, conversations, documents, events, logs, messages, permissions,
-    projects, references, retention, rules, sessions, usage,
+    projects, references, retention, rules, sessions, tasks, usage,
 };
 use crate::domain::audit::Act;
 use crate::domain::event::{self, Event, NewEvent};
@@ -19,6 +19,7 @@ use crate::domain::project::Project;
 use crate::domain::record::{Response, ToolCall, Total, Utterance};
 use crate::domain::rule::Rule;
 use crate::domain::session::Session;
+use crate::domain::task::{Attempt, Task};
 use crate::domain::time::Timestamp;
 
 /// A permission request's row, with what only the store keeps.
@@ -215,8 +216,33 @@ pub enum Write {
     },
     /// Removes one.
     DeleteReference(ReferenceId),
-    /// Removes those of a task that is forgotten.
-    DeleteReferencesOf(TaskId),
+    /// Adds a task.
+    AddTask {
+        /// The task.
+        task: Box<Task>,
+        /// Makes a repeated request safe.
+        idempotency_key: Option<String>,
+    },
+    /// Changes one; of its labels and what it depends on, only what the task itself shows.
+    SaveTask(Box<Task>),
+    /// Changes one together with its labels and what it depends on.
+    RelinkTask(Box<Task>),
+    /// Removes one that nothing depends on, with its attempts.
+    DeleteTask(TaskId),
+    /// Adds an attempt, or changes it.
+    SaveAttempt {
+        /// Of which task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Box<Attempt>,
+    },
+    /// What a session works on from here on: what is written for it later is stamped with that.
+    SetTask {
+        /// The session.
+        session: SessionId,
+        /// The task.
+        task: Option<TaskId>,
+    },
     /// Something was done that is for the audit log.
     Audit(Act),
     /// An event.
@@ -359,7 +385,17 @@ impl Tx {
                 references::change(self, id, &change, at).await
             }
             Write::DeleteReference(id) => references::delete(self, id).await,
-            Write::DeleteReferencesOf(task) => references::delete_of_task(self, task).await,
+            Write::AddTask { task, idempotency_key } => {
+                tasks::insert(self, &task, idempotency_key.as_deref()).await
+            }
+            Write::SaveTask(task) => tasks::update(self, &task).await,
+            Write::RelinkTask(task) => tasks::relink(self, &task).await,
+            Write::DeleteTask(id) => {
+                references::delete_of_task(self, id).await?;
+                tasks::delete(self, id).await
+            }
+            Write::SaveAttempt { task, attempt } => tasks::save_attempt(self, task, &attempt).await,
+            Write::SetTask { session, task } => sessions::set_task(self, session, task).await,
             Write::Audit(act) => {
                 made.acts.push(act);
                 Ok(())

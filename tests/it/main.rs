@@ -8,6 +8,7 @@
 
 mod cli;
 mod database;
+mod demo;
 mod documents;
 mod documents_editor;
 mod durability;
@@ -32,6 +33,7 @@ mod real_permissions;
 mod real_prompts;
 mod real_record;
 mod real_start;
+mod real_tasks;
 mod real_usage;
 mod references;
 mod retention;
@@ -39,6 +41,9 @@ mod robustness;
 mod serve;
 mod stream;
 mod surface;
+mod tasks;
+mod tasks_follow;
+mod tasks_queue;
 mod top;
 mod trust;
 mod usage;
