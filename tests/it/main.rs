@@ -10,6 +10,7 @@ mod cli;
 mod database;
 mod demo;
 mod documents;
+mod documents_cli;
 mod documents_editor;
 mod durability;
 mod harness;
