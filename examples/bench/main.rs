@@ -10,6 +10,7 @@
 
 mod claude;
 mod costs;
+mod documents;
 mod hook;
 mod idle;
 mod ingest;
@@ -55,7 +56,7 @@ impl Bench {
 type Figure = fn(&mut Bench) -> Result<()>;
 
 /// The figures by name, in the order they are measured in.
-const FIGURES: [(&str, Figure); 11] = [
+const FIGURES: [(&str, Figure); 12] = [
     ("start", start::measure),
     ("ingest", ingest::measure),
     ("memory", ingest::memory),
@@ -65,6 +66,7 @@ const FIGURES: [(&str, Figure); 11] = [
     ("toolcall", claude::tool_call),
     ("launch", claude::launch),
     ("permission", claude::permission),
+    ("documents", documents::measure),
     ("idle", idle::measure),
     ("soak", soak::measure),
 ];

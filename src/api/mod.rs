@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod auth;
 mod doc;
+pub mod documents;
 pub mod events;
 pub mod hooks;
 pub mod list;
@@ -11,6 +12,7 @@ pub mod operations;
 pub mod permissions;
 pub mod problem;
 pub mod projects;
+pub mod references;
 pub mod retention;
 pub mod rules;
 pub mod sessions;
@@ -91,6 +93,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tasks::fail))
         .routes(routes!(tasks::retry))
         .routes(routes!(tasks::prompt))
+        .routes(routes!(tasks::references))
         .routes(routes!(permissions::list))
         .routes(routes!(permissions::get))
         .routes(routes!(permissions::respond))
@@ -106,8 +109,22 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::stream))
         .routes(routes!(summary::get))
         .routes(routes!(notices::test))
+        .routes(routes!(documents::list))
+        .routes(routes!(documents::lines))
+        .routes(routes!(documents::section))
+        .routes(routes!(documents::outline))
+        .routes(routes!(documents::edit))
+        .routes(routes!(references::list, references::create))
+        .routes(routes!(references::get, references::update, references::delete))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
+        // Documents are brought whole.
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(documents::get, documents::write, documents::update))
+                .layer(DefaultBodyLimit::max(documents::BODY_LIMIT))
+                .layer(from_fn(|request, next| refuse_large(documents::BODY_LIMIT, request, next))),
+        )
         // For Claude Code.
         .merge(
             OpenApiRouter::new()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::permissions::actor;
-use super::problem::{Body, Path, Problem};
+use super::problem::{Body, Path, Problem, given};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::services::{App, projects};
@@ -27,11 +27,17 @@ pub struct NewProject {
 }
 
 /// What may be changed about a project.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ProjectPatch {
     /// Its name.
-    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which of its files are documents, such as `docs/**/*.md`; `null` goes back to the server's
+    /// `document_patterns`.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub document_patterns: Option<Option<Vec<String>>>,
 }
 
 /// Lists the projects.
@@ -71,7 +77,7 @@ pub async fn get(
     Ok(Json(projects::get(&app, id).await?))
 }
 
-/// Renames a project.
+/// Renames a project, or says which of its files are documents.
 #[utoipa::path(patch, path = "/api/projects/{id}", tag = "projects", params(("id" = ProjectId, Path)),
     request_body = ProjectPatch,
     responses((status = 200, body = Project), (status = 404, body = Problem),
@@ -83,7 +89,9 @@ pub async fn update(
     Path(id): Path<ProjectId>,
     Body(patch): Body<ProjectPatch>,
 ) -> Result<Json<Project>, Problem> {
-    Ok(Json(projects::rename(&app, id, patch.name, actor(&headers)).await?))
+    let ProjectPatch { name, document_patterns } = patch;
+    let patch = projects::Patch { name, document_patterns };
+    Ok(Json(projects::change(&app, id, patch, actor(&headers)).await?))
 }
 
 /// Removes a project that has no session. Its folder is not touched.

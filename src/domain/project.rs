@@ -15,6 +15,8 @@ pub struct Project {
     pub name: String,
     /// Its folder: absolute, with all symbolic links resolved, unique.
     pub root: String,
+    /// Which of its files are documents, if not those that the server's `document_patterns` say.
+    pub document_patterns: Option<Vec<String>>,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was changed last.

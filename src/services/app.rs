@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::couriers::Couriers;
+use super::documents::Documents;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
 use super::held::Held;
@@ -77,6 +78,8 @@ pub struct App {
     pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
+    /// What looks after the documents.
+    pub documents: Documents,
     /// Where tasks are started from and looked after.
     pub desk: Desk,
     receiver: OnceLock<SocketAddr>,
@@ -154,6 +157,7 @@ impl App {
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
             accounts,
+            documents: Documents::default(),
             desk,
             receiver: OnceLock::new(),
             secret,
@@ -166,6 +170,7 @@ impl App {
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
+        super::documents::start(&app);
         super::tasks::start(&app);
         Ok(app)
     }

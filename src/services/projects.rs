@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::error::Error;
-use super::{App, rules};
+use super::{App, documents, rules};
 use crate::domain::audit::{Act, Actor};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
@@ -42,7 +42,8 @@ pub async fn add(
     let fallback =
         root.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
     let root = root.to_string_lossy().into_owned();
-    app.engine
+    let added = app
+        .engine
         .run(move |live, unit| {
             if let Some(there) = live.projects().find(|p| p.root == root) {
                 return Ok((there.clone(), false));
@@ -62,14 +63,24 @@ pub async fn add(
                 None => fallback,
             };
             let now = unit.now;
-            let project =
-                Project { id: ProjectId::new(), name, root, created_at: now, updated_at: now };
+            let project = Project {
+                id: ProjectId::new(),
+                name,
+                root,
+                document_patterns: None,
+                created_at: now,
+                updated_at: now,
+            };
             live.put_project(project.clone());
             unit.write(Write::AddProject(project.clone()));
             unit.write(Write::Audit(act(now, actor, "project.added", &project)));
-            Ok((project, true))
+            Ok::<_, Error>((project, true))
         })
-        .await
+        .await?;
+    if added.1 {
+        app.documents.project_changed(added.0.id);
+    }
+    Ok(added)
 }
 
 /// The project for whoever names none: the configured root, or where the server was started.
@@ -86,30 +97,57 @@ pub async fn default(app: &App) -> Result<Project, Error> {
     Ok(add(app, &root.to_string_lossy(), None, Actor::chorus()).await?.0)
 }
 
-/// Renames a project.
-pub async fn rename(
+/// What is to change about a project.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// Its name.
+    pub name: Option<String>,
+    /// Which of its files are documents; `Some(None)` goes back to the server's setting.
+    pub document_patterns: Option<Option<Vec<String>>>,
+}
+
+/// Changes a project.
+pub async fn change(
     app: &App,
     id: ProjectId,
-    name: String,
+    patch: Patch,
     actor: Actor,
 ) -> Result<Project, Error> {
-    let name = check_name(name)?;
-    app.engine
+    let name = patch.name.map(check_name).transpose()?;
+    let patterns = patch.document_patterns;
+    if let Some(Some(patterns)) = &patterns {
+        documents::check_patterns(patterns)?;
+    }
+    let (project, patterns_changed) = app
+        .engine
         .run(move |live, unit| {
-            if live.projects().any(|p| p.name == name && p.id != id) {
+            let mut project = live.project(id).cloned().ok_or_else(|| unknown(id))?;
+            let renamed = name.filter(|name| *name != project.name);
+            if let Some(name) = &renamed
+                && live.projects().any(|p| p.name == *name)
+            {
                 return Err(Error::conflict(format!(
                     "another project is called {name:?}; choose another name"
                 )));
             }
-            let mut project = live.project(id).cloned().ok_or_else(|| unknown(id))?;
-            project.name = name;
-            project.updated_at = unit.now;
-            live.put_project(project.clone());
-            unit.write(Write::SaveProject(project.clone()));
-            unit.write(Write::Audit(act(unit.now, actor, "project.renamed", &project)));
-            Ok(project)
+            let patterns_changed =
+                patterns.as_ref().is_some_and(|p| *p != project.document_patterns);
+            let action = if renamed.is_some() { "project.renamed" } else { "project.changed" };
+            if renamed.is_some() || patterns_changed {
+                project.name = renamed.unwrap_or(project.name);
+                project.document_patterns = patterns.unwrap_or(project.document_patterns);
+                project.updated_at = unit.now;
+                live.put_project(project.clone());
+                unit.write(Write::SaveProject(project.clone()));
+                unit.write(Write::Audit(act(unit.now, actor, action, &project)));
+            }
+            Ok::<_, Error>((project, patterns_changed))
         })
-        .await
+        .await?;
+    if patterns_changed {
+        app.documents.project_changed(id);
+    }
+    Ok(project)
 }
 
 /// Removes a project that no session belongs to.
@@ -137,9 +175,11 @@ pub async fn remove(app: &App, id: ProjectId, actor: Actor) -> Result<(), Error>
             live.remove_project(id);
             unit.write(Write::DeleteProject(id));
             unit.write(Write::Audit(act(unit.now, actor, "project.removed", &project)));
-            Ok(())
+            Ok::<_, Error>(())
         })
-        .await
+        .await?;
+    app.documents.project_changed(id);
+    Ok(())
 }
 
 fn act(at: Timestamp, actor: Actor, action: &'static str, project: &Project) -> Act {

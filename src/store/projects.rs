@@ -1,14 +1,16 @@
 //! Projects.
 
-use super::{Db, Result, Tx, id, on, text};
+use super::{Db, Result, Tx, id, json, on, text, to_json};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
 
-const LIST: &str = "SELECT id, name, root, created_at, updated_at FROM projects ORDER BY name, id";
-const INSERT: &str = "INSERT INTO projects (id, name, root, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5)";
-const UPDATE: &str = "UPDATE projects SET name = $2, updated_at = $3 WHERE id = $1";
+const LIST: &str = "SELECT id, name, root, document_patterns, created_at, updated_at FROM projects \
+     ORDER BY name, id";
+const INSERT: &str = "INSERT INTO projects (id, name, root, document_patterns, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+const UPDATE: &str =
+    "UPDATE projects SET name = $2, document_patterns = $3, updated_at = $4 WHERE id = $1";
 const DELETE: &str = "DELETE FROM projects WHERE id = $1";
 const IN_USE: &str = "SELECT COUNT(*) FROM sessions WHERE project_id = $1";
 
@@ -20,6 +22,7 @@ struct Row {
     id: String,
     name: String,
     root: String,
+    document_patterns: Option<String>,
     created_at: i64,
     updated_at: i64,
 }
@@ -30,6 +33,10 @@ impl Row {
             id: id("projects.id", &self.id)?,
             name: self.name,
             root: self.root,
+            document_patterns: self
+                .document_patterns
+                .map(|p| json("projects.document_patterns", &p))
+                .transpose()?,
             created_at: Timestamp(self.created_at),
             updated_at: Timestamp(self.updated_at),
         })
@@ -50,13 +57,14 @@ pub async fn sessions_of(db: &Db, project: ProjectId) -> Result<i64> {
 pub(super) async fn insert(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(INSERT)
         .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&p.root))
-        .bind(p.created_at.0).bind(p.updated_at.0));
+        .bind(p.document_patterns.as_ref().map(to_json)).bind(p.created_at.0).bind(p.updated_at.0));
     Ok(())
 }
 
 pub(super) async fn update(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(UPDATE)
-        .bind(p.id.to_string()).bind(text(&p.name)).bind(p.updated_at.0));
+        .bind(p.id.to_string()).bind(text(&p.name))
+        .bind(p.document_patterns.as_ref().map(to_json)).bind(p.updated_at.0));
     Ok(())
 }
 

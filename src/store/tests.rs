@@ -127,6 +127,7 @@ fn project(name: &str, root: &str) -> Project {
         id: ProjectId::new(),
         name: name.into(),
         root: root.into(),
+        document_patterns: None,
         created_at: at,
         updated_at: at,
     }

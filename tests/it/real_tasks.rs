@@ -57,7 +57,7 @@ async fn claude_gets_exactly_what_the_preview_shows_at_a_start_and_when_assigned
         first.starts_with("## Task: By a start\n\nscenario:hello please\n    indented"),
         "{first}"
     );
-    world.post(format!("/api/tasks/{started}/start"), &Value::Null).await.expect(200);
+    world.post(format!("/api/tasks/{started}/start"), &json!({})).await.expect(200);
     let running = wait_until(&world, started, "running").await;
     assert_eq!(running["session_id"], world.session("by-a-start").await["id"]);
     world.wait_for_words("by-a-start", "Hello from the scripted model.").await;
@@ -97,7 +97,7 @@ async fn a_task_in_the_system_prompt_is_there_and_one_is_told_again_on_request()
     let options = json!({ "description": "scenario:hello please", "options": { "prompt_as": "system_prompt" } });
     let id = make(&world, "Quietly", &options).await;
     let whole = preview(&world, id).await;
-    world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(200);
+    world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200);
     wait_until(&world, id, "running").await;
     wait_longer(LONG, "the model was told by the system prompt", async || {
         let bodies = world.model.bodies();
@@ -157,4 +157,44 @@ async fn twelve_tasks_that_nobody_watches_finish_three_at_a_time() {
             "{before} {after}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_run_with_two_references_reaches_the_model_as_the_preview_shows_it() {
+    let world = World::start().await;
+    let docs = world.project().join("docs");
+    std::fs::create_dir_all(&docs).expect("a folder");
+    let spec = "# Spec\n\nfirst\n\n```sh\nrun `it`\n```\n\tlast\n";
+    std::fs::write(docs.join("spec.md"), spec).expect("a document");
+    std::fs::write(docs.join("notes.md"), "# Notes\n\n## One\na ```` b\n\n## Two\nc\n")
+        .expect("a document");
+    let run = [
+        "run",
+        "scenario:hello please",
+        "-r",
+        "docs/spec.md:3-8",
+        "--ref",
+        "docs/notes.md#One",
+        "--json",
+    ];
+    let ran = world.cli(&run).await.ok().json();
+    let id = ran["task_id"].as_i64().expect("a task");
+    let shown = preview(&world, id).await;
+    assert_eq!(
+        shown,
+        "scenario:hello please\n\n## Context\n\n### From docs/spec.md (lines 3-8):\n````\nfirst\n\n\
+         ```sh\nrun `it`\n```\n    last\n````\n\n### From docs/notes.md (lines 3-5):\n`````\n## One\n\
+         a ```` b\n\n`````"
+    );
+    wait_until(&world, id, "running").await;
+    world
+        .wait_for_words(ran["name"].as_str().expect("a name"), "Hello from the scripted model.")
+        .await;
+    let same = told(&world).into_iter().filter(|text| *text == shown).count();
+    assert!(same > 0, "{shown:?} is none of {:#?}", told(&world));
+    let references = world.get(format!("/api/tasks/{id}/references")).await.rows();
+    assert_eq!(
+        (&references[0]["document_path"], &references[0]["start_line"], &references[0]["end_line"]),
+        (&json!("docs/spec.md"), &json!(3), &json!(8))
+    );
 }

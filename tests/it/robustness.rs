@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::documents::{document, files};
 use crate::harness::{Agent, Answer, Request, Store, Via, World, is_problem, on_both_stores};
 
 on_both_stores! {
@@ -44,6 +45,8 @@ impl Operation {
         let id = match self.path.split('/').nth(2) {
             Some("projects") => &place.project,
             Some("permissions") => &place.request,
+            Some("documents") => &place.document,
+            Some("references") => &place.reference,
             Some("hooks") => "Stop",
             Some("tasks") => "1",
             _ => "victim",
@@ -63,6 +66,8 @@ struct Place {
     operations: Vec<Operation>,
     project: String,
     request: String,
+    document: String,
+    reference: String,
     before: Value,
     _held: crate::harness::Held,
 }
@@ -89,6 +94,11 @@ impl Place {
             })
             .await;
         world.post("/api/tasks", &json!({ "title": "a task" })).await.expect(201);
+        files(&world, &[("docs/victim.md", "# One\n\ntwo\n")]);
+        let document = document(&world, "docs/victim.md").await["id"].to_string();
+        let lines = json!({"start_line": 1, "end_line": 2});
+        let made = world.post(format!("/api/documents/{document}/references"), &lines).await;
+        let reference = made.expect(201).json()["id"].to_string();
         let doc = world.get("/api/openapi.json").await.expect(200).json();
         let mut operations = Vec::new();
         for (path, methods) in doc["paths"].as_object().expect("paths") {
@@ -100,7 +110,7 @@ impl Place {
         let project =
             world.get("/api/projects").await.rows()[0]["id"].as_str().expect("an id").to_owned();
         let before = everything(&world).await;
-        Self { world, doc, operations, project, request, before, _held: held }
+        Self { world, doc, operations, project, request, document, reference, before, _held: held }
     }
 
     /// A request by the socket: finding out who is behind a port takes a look at every process.
@@ -132,6 +142,7 @@ async fn everything(world: &World) -> Value {
         "sessions/victim/messages",
         "sessions/victim/logs",
         "tasks",
+        "documents",
     ] {
         all[path] = world.get(format!("/api/{path}?limit=500")).await.rows().into();
     }
@@ -246,9 +257,9 @@ fn example(doc: &Value, property: &Value) -> Value {
     match (property["enum"].get(0), property["type"].as_str()) {
         (Some(value), _) => value.clone(),
         (_, Some("boolean")) => json!(true),
+        (_, Some("integer")) => json!(1),
         (_, Some("object")) => json!({}),
         (_, Some("array")) => json!([example(doc, &property["items"])]),
-        (_, Some("integer")) => json!(1),
         _ => json!("x"),
     }
 }

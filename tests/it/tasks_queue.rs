@@ -16,7 +16,7 @@ async fn world_of(most: u32) -> World {
 }
 
 async fn start(world: &World, id: i64) -> Value {
-    world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.json()
+    world.post(format!("/api/tasks/{id}/start"), &json!({})).await.json()
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn what_has_no_room_or_depends_on_something_waits_and_says_for_what() {
     let after = make(&world, "after", &json!({ "depends_on": [low], "priority": 9 })).await;
     for id in [low, high, after] {
         let queued =
-            world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(202).json();
+            world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(202).json();
         assert_eq!((&queued["queued"], &queued["status"]), (&json!(true), &json!("pending")));
     }
     assert_eq!(task(&world, low).await["waits_for"], "a place: 1 of 1 sessions run");

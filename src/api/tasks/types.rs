@@ -8,10 +8,11 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::references::ReferenceView;
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
 use crate::domain::task::{Attempt, Task, TaskOptions, TaskStatus};
 use crate::domain::time::Timestamp;
-use crate::services::tasks::{Detail, View};
+use crate::services::tasks::{Detail, View, Wanted};
 
 /// A task.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -98,9 +99,50 @@ pub struct Dependency {
     pub status: TaskStatus,
 }
 
-/// Lines of a document that a task refers to.
+/// Lines of a document that matter for a task: as a text, or field by field.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct TaskReference {}
+#[serde(untagged)]
+pub enum WantedReference {
+    /// `path:10-40`, `path:10`, `path#Heading` or `path`, relative to the project's root.
+    Text(String),
+    /// The same with a note.
+    Lines(WantedLines),
+}
+
+/// Lines of a document that matter for a task.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedLines {
+    /// The document's path, relative to the project's root.
+    #[serde(alias = "path", alias = "document_path")]
+    pub document: String,
+    /// The first line, counted from 1; all of them unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_line: Option<u32>,
+    /// The last line, inclusive; the first one unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// Why they matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl From<WantedReference> for Wanted {
+    fn from(wanted: WantedReference) -> Self {
+        match wanted {
+            WantedReference::Text(target) => Self { target, note: None },
+            WantedReference::Lines(WantedLines { document, start_line, end_line, note }) => {
+                let target = match (start_line, end_line.or(start_line)) {
+                    (None, None) => document,
+                    (start, end) => {
+                        format!("{document}:{}-{}", start.unwrap_or(1), end.unwrap_or(1))
+                    }
+                };
+                Self { target, note }
+            }
+        }
+    }
+}
 
 /// A task with what belongs to it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -109,7 +151,7 @@ pub struct TaskDetail {
     #[serde(flatten)]
     pub task: TaskView,
     /// The lines of documents that matter for it.
-    pub references: Vec<TaskReference>,
+    pub references: Vec<ReferenceView>,
     /// What it depends on.
     pub dependencies: Vec<Dependency>,
     /// What keeps it in the queue, in words.
@@ -127,7 +169,7 @@ impl From<Detail> for TaskDetail {
         };
         Self {
             task: detail.view.into(),
-            references: Vec::new(),
+            references: detail.references.into_iter().map(ReferenceView::from).collect(),
             dependencies: detail.needs.into_iter().map(dependency).collect(),
             waits_for: detail.waits_for,
             history: detail.attempts,
@@ -156,6 +198,9 @@ pub struct NewTask {
     /// What has to be completed before it is started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<TaskId>,
+    /// Lines of documents that matter for it: they go to Claude with the task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<WantedReference>,
     /// How it is started.
     #[serde(default, deserialize_with = "object")]
     pub options: TaskOptions,
@@ -222,6 +267,15 @@ pub struct TaskPatch {
 pub struct Assign {
     /// The session: its id, its name or its tmux session's name.
     pub session_id: String,
+}
+
+/// How to start a task.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StartTask {
+    /// Of a reference whose text has changed or is gone, Claude gets the text that it was made for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub use_stored_text: bool,
 }
 
 /// How a task has ended.

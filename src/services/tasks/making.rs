@@ -6,6 +6,7 @@ use super::follow::{act, change, tell_new, unknown};
 use super::{load, starting, wake};
 use crate::claude::profile::Profile;
 use crate::domain::audit::Actor;
+use crate::domain::document::Target;
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
 use crate::domain::project::Project;
 use crate::domain::prompt::Prompt;
@@ -16,9 +17,11 @@ use crate::domain::task::{
 use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
-use crate::services::{App, launch, projects, sessions, spending};
+use crate::services::references::{self, Shown};
+use crate::services::{App, documents, launch, projects, sessions, spending};
+use crate::store::references::NewReference;
 use crate::store::tasks::{Filter, Need, Sort};
-use crate::store::{Cursor, Page, Write, tasks};
+use crate::store::{Cursor, Page, Slot, Write, tasks};
 
 /// Tasks that one may depend on.
 const NEEDS: usize = 100;
@@ -26,6 +29,8 @@ const NEEDS: usize = 100;
 const DESCRIPTION: usize = 100 * 1024;
 /// Bytes of a result.
 const RESULT: usize = 100 * 1024;
+/// References that a task is made with.
+const REFERENCES: usize = 100;
 /// Tasks that are put in order at once.
 const ORDERED: usize = 500;
 
@@ -46,10 +51,21 @@ pub struct New {
     pub depends_on: Vec<TaskId>,
     /// How it is started.
     pub options: TaskOptions,
+    /// Lines of documents that matter for it.
+    pub references: Vec<Wanted>,
     /// The queue starts it as soon as it can.
     pub queued: bool,
     /// Makes a repeated request safe.
     pub idempotency_key: Option<String>,
+}
+
+/// Lines of a document, as somebody names them: `path:10-40`, `path#Heading`, `path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The document and its lines.
+    pub target: String,
+    /// Why they matter.
+    pub note: Option<String>,
 }
 
 /// What is to change about a task.
@@ -89,6 +105,8 @@ pub struct Detail {
     pub needs: Vec<Need>,
     /// Its attempts, the last one first.
     pub attempts: Vec<Attempt>,
+    /// The lines of documents that matter for it, as they are now.
+    pub references: Vec<Shown>,
     /// What keeps it from being started, if it waits in the queue.
     pub waits_for: Option<String>,
 }
@@ -115,6 +133,7 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
     let priority = check_priority(new.priority).map_err(invalid("priority"))?;
     let labels = check_labels(new.labels).map_err(invalid("labels"))?;
     check_options(&new.options, &project)?;
+    let references = prepare_references(app, project.id, new.references).await?;
     // What others depend on must not be deleted while somebody begins to depend on it.
     let _linking = app.desk.linking().await;
     let depends_on = check_needs(app, None, new.depends_on).await?;
@@ -157,6 +176,11 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
             }
             unit.write(Write::AddTask { task: Box::new(task.clone()), idempotency_key: key });
             unit.write(Write::Audit(act(unit.now, actor, "task.created", &task)));
+            for mut reference in references {
+                reference.task = Some(id);
+                let (reference, at) = (Box::new(reference), now);
+                unit.write(Write::AddReference { reference, at, id: Slot::default() });
+            }
             tell_new(unit, &task);
             wake(unit);
             live.tasks.put(Known { task, attempt: None });
@@ -164,6 +188,33 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
         })
         .await?;
     view(app, made).await
+}
+
+/// Looks up the lines of documents that somebody names, before anything is made.
+async fn prepare_references(
+    app: &App,
+    project: ProjectId,
+    wanted: Vec<Wanted>,
+) -> Result<Vec<NewReference>, Error> {
+    if wanted.len() > REFERENCES {
+        let problem = format!("expected at most {REFERENCES}");
+        return Err(Error::invalid("references", problem));
+    }
+    let mut made = Vec::with_capacity(wanted.len());
+    for (n, Wanted { target, note }) in wanted.into_iter().enumerate() {
+        let field = format!("references[{n}]");
+        let found = Target::parse(&target).map_err(|why| Error::invalid(&field, why))?;
+        let prepared = async {
+            let document = documents::find(app, project, &found.document).await?;
+            references::prepare(app, &document, &found.lines, None, note).await
+        };
+        made.push(prepared.await.map_err(|e| match e {
+            Error::Unavailable { .. } => e,
+            Error::Invalid { problem, .. } => Error::Invalid { field, problem },
+            e => Error::Invalid { field, problem: e.to_string() },
+        })?);
+    }
+    Ok(made)
 }
 
 /// Checks what Claude would be told, as far as that can be said before it is.
@@ -234,6 +285,7 @@ pub async fn get(app: &Arc<App>, id: TaskId) -> Result<Detail, Error> {
     let task = tasks::by_id(&app.db, id).await?.ok_or_else(|| unknown(id))?;
     let needs = tasks::needs(&app.db, id).await?;
     let attempts = tasks::attempts(&app.db, id).await?;
+    let references = references::of_task(app, id).await?;
     let open: Vec<&Need> = needs.iter().filter(|n| n.status != TaskStatus::Completed).collect();
     let ready = open.is_empty();
     let waits = task.queued && task.status == TaskStatus::Pending;
@@ -246,7 +298,7 @@ pub async fn get(app: &Arc<App>, id: TaskId) -> Result<Detail, Error> {
         }
         (true, true) => starting::held_up(app, &task).await?,
     };
-    Ok(Detail { view: View { task, ready }, needs, attempts, waits_for })
+    Ok(Detail { view: View { task, ready }, needs, attempts, references, waits_for })
 }
 
 /// Lists tasks.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use ending::{complete, fail, respondent, restart_claude, retry};
 pub use follow::{follow, session_begins};
 pub use making::{
-    Detail, New, Patch, View, create, get, list, order, remove, sessions_of_task, update,
+    Detail, New, Patch, View, Wanted, create, get, list, order, remove, sessions_of_task, update,
 };
 pub use queue::{Desk, start};
 pub use starting::{Preview, assign, preview, start as begin};
