@@ -56,7 +56,7 @@ fn make(server: &Server<'_>, all: usize) -> Result<()> {
                     if n >= all {
                         return Ok(());
                     }
-                    let label = if n % 1_000 == 0 { "rare" } else { "common" };
+                    let label = if n.is_multiple_of(1_000) { "rare" } else { "common" };
                     let body = json!({ "title": format!("task {n}"), "priority": n % 10,
                         "description": "what is to be done, in a few lines of text", "labels": [label] });
                     wire::call(server.unix()?, "POST", "/api/tasks", Some(&body))?;
