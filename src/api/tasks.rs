@@ -233,7 +233,7 @@ pub async fn send(
 ) -> Result<Response, Problem> {
     // Whatever becomes of the rest.
     idempotency_key(&headers)?;
-    let session = tasks::respondent(&app, id).await?;
+    let session = tasks::session_of(&app, id).await?;
     submit(&app, &headers, &session.id.to_string(), new).await
 }
 
@@ -249,7 +249,7 @@ pub async fn respond(
     Body(answer): Body<Confirm>,
 ) -> Result<Json<PermissionRequest>, Problem> {
     let wish = answer.answer()?.wish()?;
-    let session = tasks::respondent(&app, id).await?;
+    let session = tasks::session_of(&app, id).await?;
     let request = permissions::oldest_pending(&app, session.id).await?;
     Ok(Json(permissions::decide(&app, request, wish, decider(&headers)).await?))
 }

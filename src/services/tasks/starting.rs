@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::finding::{View, view};
 use super::follow::{act, change, check, set_task, unknown};
-use super::making::{Patch, View, update, view};
+use super::making::{Patch, update};
 use super::{load, workspace};
 use crate::claude::profile::Profile;
 use crate::domain::ids::{MessageId, SessionId, TaskId};
