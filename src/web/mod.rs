@@ -13,12 +13,13 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use crate::api::problem::Problem;
+use crate::domain::document;
 use crate::domain::permission::{PermissionStatus, in_full};
 use crate::domain::question;
 use crate::domain::session::{ClaudeStatus, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::CostSource;
-use crate::services::{App, permissions, sessions, spending};
+use crate::services::{App, documents, permissions, sessions, spending};
 use crate::store;
 
 /// What every page may load and do.
@@ -27,6 +28,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Live sessions and pending requests on the page at most; beyond that it says so.
 const MOST: u32 = 200;
+
+/// Pinned documents on the page at most.
+const PINNED: u32 = 20;
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]
@@ -68,12 +72,21 @@ struct Row {
     attach: String,
 }
 
+/// A document that somebody has pinned.
+struct Document {
+    id: String,
+    path: String,
+    about: String,
+    edit: String,
+}
+
 #[derive(Template)]
 #[template(path = "now.html", blocks = ["now"])]
 struct Now {
     version: &'static str,
     cards: Vec<Card>,
     rows: Vec<Row>,
+    documents: Vec<Document>,
     more: bool,
 }
 
@@ -138,7 +151,29 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
         ClaudeStatus::Starting => 4,
     };
     rows.sort_by_key(|r| (rank(r.status), r.name.clone()));
-    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, rows, more })
+    let documents = pinned(app).await?;
+    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, rows, documents, more })
+}
+
+/// The pinned documents, which come first in their list.
+async fn pinned(app: &Arc<App>) -> Result<Vec<Document>, Problem> {
+    let filter = store::documents::Filter::default();
+    let page = documents::list(app, &filter, None, PINNED).await?;
+    let about = |d: &document::Document| {
+        let said = [
+            d.missing.then(|| "its file is missing".to_owned()),
+            d.description.clone(),
+            (d.references > 0).then(|| format!("{} references", d.references)),
+        ];
+        said.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    };
+    let row = |d: document::Document| Document {
+        id: d.id.to_string(),
+        about: about(&d),
+        edit: format!("chorus docs edit {}", d.id),
+        path: d.path,
+    };
+    Ok(page.items.into_iter().filter(|d| d.pinned).map(row).collect())
 }
 
 fn row(s: Session) -> Row {
