@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::git::GitSettings;
 use super::ids::ProjectId;
 use super::time::Timestamp;
 
@@ -15,6 +16,8 @@ pub struct Project {
     pub name: String,
     /// Its folder: absolute, with all symbolic links resolved, unique.
     pub root: String,
+    /// How the edits of its tasks are kept apart.
+    pub git: GitSettings,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was changed last.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use crate::domain::claim::Claims;
 use crate::domain::ids::{MessageId, PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::permission::{Decision, PermissionRequest};
 use crate::domain::project::Project;
@@ -12,7 +13,7 @@ use crate::domain::rule::{Call, Place, Rule};
 use crate::domain::session::{Process, Session, SessionName};
 use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
-use crate::store::{Db, StoreError, messages, permissions, projects, rules, sessions};
+use crate::store::{Db, StoreError, claims, messages, permissions, projects, rules, sessions};
 
 /// Ended sessions that stay in memory for their last hooks.
 const ENDED: usize = 256;
@@ -54,6 +55,8 @@ pub struct Live {
     /// Processes of people's that go on with a conversation of a session of ours. Each is seen again
     /// by whoever looks around, so they are not in the store.
     pub elsewhere: HashMap<SessionId, Process>,
+    /// Which task has edited which file, where several share a directory.
+    pub claims: Claims,
     rules: Vec<Rule>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
     heard: HashMap<SessionId, Timestamp>,
@@ -73,6 +76,9 @@ impl Live {
         }
         for (request, decision) in permissions::open(db).await? {
             live.open.insert(request.id, Open { request, decision, place: None });
+        }
+        for claim in claims::all(db).await? {
+            live.claims.claim(claim);
         }
         live.rules = rules::all(db).await?;
         for message in messages::under_way(db).await? {

@@ -5,10 +5,10 @@ use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
 
-const LIST: &str = "SELECT id, name, root, created_at, updated_at FROM projects ORDER BY name, id";
-const INSERT: &str = "INSERT INTO projects (id, name, root, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5)";
-const UPDATE: &str = "UPDATE projects SET name = $2, updated_at = $3 WHERE id = $1";
+const LIST: &str = "SELECT id, name, root, git, created_at, updated_at FROM projects ORDER BY name, id";
+const INSERT: &str = "INSERT INTO projects (id, name, root, git, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6)";
+const UPDATE: &str = "UPDATE projects SET name = $2, git = $3, updated_at = $4 WHERE id = $1";
 const DELETE: &str = "DELETE FROM projects WHERE id = $1";
 const IN_USE: &str = "SELECT COUNT(*) FROM sessions WHERE project_id = $1";
 
@@ -20,6 +20,7 @@ struct Row {
     id: String,
     name: String,
     root: String,
+    git: String,
     created_at: i64,
     updated_at: i64,
 }
@@ -30,6 +31,7 @@ impl Row {
             id: id("projects.id", &self.id)?,
             name: self.name,
             root: self.root,
+            git: json("projects.git", &self.git)?,
             created_at: Timestamp(self.created_at),
             updated_at: Timestamp(self.updated_at),
         })
@@ -50,13 +52,14 @@ pub async fn sessions_of(db: &Db, project: ProjectId) -> Result<i64> {
 pub(super) async fn insert(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(INSERT)
         .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&p.root))
-        .bind(p.created_at.0).bind(p.updated_at.0));
+        .bind(written(&p.git)).bind(p.created_at.0).bind(p.updated_at.0));
     Ok(())
 }
 
 pub(super) async fn update(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(UPDATE)
-        .bind(p.id.to_string()).bind(text(&p.name)).bind(p.updated_at.0));
+        .bind(p.id.to_string()).bind(text(&p.name)).bind(written(&p.git))
+        .bind(p.updated_at.0));
     Ok(())
 }
 

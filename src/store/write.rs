@@ -4,13 +4,14 @@
 //! commit. Events come last, so that their ids are in the order of the commits.
 
 use super::{
-    Result, Tx, audit, conversations, events, logs, messages, permissions, projects, retention,
+    Result, Tx, audit, claims, conversations, events, logs, messages, permissions, projects, retention,
     rules, sessions, usage,
 };
 use crate::domain::audit::Act;
+use crate::domain::claim::Claim;
 use crate::domain::event::{self, Event, NewEvent};
 use crate::domain::ids::{
-    ConversationId, MessageId, PermissionId, ProjectId, RuleId, SessionId, ToolUseId,
+    ConversationId, MessageId, PermissionId, ProjectId, RuleId, SessionId, TaskId, ToolUseId,
 };
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::PermissionRequest;
@@ -172,6 +173,10 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// A task has edited a file, or is about to.
+    AddClaim(Claim),
+    /// A task is over: nothing is claimed by it any more.
+    ReleaseClaims(TaskId),
     /// Something was done that is for the audit log.
     Audit(Act),
     /// An event.
@@ -288,6 +293,8 @@ impl Tx {
             Write::SaveRule(rule) => rules::update(self, &rule).await,
             Write::DeleteRule(id) => rules::delete(self, id).await,
             Write::RuleHit { id, at } => rules::hit(self, id, at).await,
+            Write::AddClaim(claim) => claims::insert(self, &claim).await,
+            Write::ReleaseClaims(task) => claims::release(self, task).await,
             Write::Audit(act) => {
                 made.acts.push(act);
                 Ok(())
