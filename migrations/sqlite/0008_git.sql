@@ -20,3 +20,4 @@ CREATE INDEX path_claims_by_task ON path_claims (task_id);
 -- keeps its edits from being committed.
 ALTER TABLE task_attempts ADD COLUMN head_commit TEXT;
 ALTER TABLE task_attempts ADD COLUMN git_problem TEXT;
+CREATE INDEX task_attempts_by_worktree ON task_attempts (worktree) WHERE worktree IS NOT NULL;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::permissions::actor;
 use super::problem::{Body, Path, Problem};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::services::{App, projects};
@@ -31,7 +32,12 @@ pub struct NewProject {
 #[serde(deny_unknown_fields)]
 pub struct ProjectPatch {
     /// Its name.
-    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How the edits of its tasks are kept apart; what is not given stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GitSettings>)]
+    pub git: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Lists the projects.
@@ -71,7 +77,7 @@ pub async fn get(
     Ok(Json(projects::get(&app, id).await?))
 }
 
-/// Renames a project.
+/// Changes a project's name or its git settings.
 #[utoipa::path(patch, path = "/api/projects/{id}", tag = "projects", params(("id" = ProjectId, Path)),
     request_body = ProjectPatch,
     responses((status = 200, body = Project), (status = 404, body = Problem),
@@ -83,7 +89,8 @@ pub async fn update(
     Path(id): Path<ProjectId>,
     Body(patch): Body<ProjectPatch>,
 ) -> Result<Json<Project>, Problem> {
-    Ok(Json(projects::rename(&app, id, patch.name, actor(&headers)).await?))
+    let patch = projects::Patch { name: patch.name, git: patch.git };
+    Ok(Json(projects::change(&app, id, patch, actor(&headers)).await?))
 }
 
 /// Removes a project that has no session. Its folder is not touched.

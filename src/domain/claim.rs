@@ -11,6 +11,8 @@ use super::time::Timestamp;
 
 /// Files that one task may claim. Of what changes beyond that nobody knows whose it is.
 const MOST: usize = 10_000;
+/// The longest path that is claimed: indexes take no longer keys. Bytes.
+const LONGEST: usize = 1_000;
 
 /// What told of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,7 +52,7 @@ pub enum Claimed {
     Already,
     /// It is another's.
     Taken(Claim),
-    /// The task has claimed too many.
+    /// The task has claimed too many, or the path is too long.
     TooMany,
 }
 
@@ -71,7 +73,7 @@ impl Claims {
             None => {}
         }
         let count = self.counts.entry(claim.task_id).or_default();
-        if *count >= MOST {
+        if *count >= MOST || claim.path.len() > LONGEST {
             return Claimed::TooMany;
         }
         *count += 1;

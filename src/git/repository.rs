@@ -138,6 +138,19 @@ impl Repository {
         Ok(Status::parse(&output.stdout))
     }
 
+    /// Untracked files, ignored ones too, that these patterns of git's match, from the root on.
+    pub async fn untracked(&self, patterns: &[String]) -> Result<Vec<String>, GitError> {
+        let args = ["ls-files", "-z", "--others", "--"].map(str::to_owned);
+        let mut call = self.call(args.into_iter().chain(patterns.iter().cloned()));
+        call.env = vec![
+            ("GIT_LITERAL_PATHSPECS".to_owned(), "0".to_owned()),
+            ("GIT_GLOB_PATHSPECS".to_owned(), "1".to_owned()),
+        ];
+        let output = self.runner.done(call).await?;
+        let names = output.stdout.split(|b| *b == 0).filter(|name| !name.is_empty());
+        Ok(names.filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect())
+    }
+
     /// The commits on a branch (or up to a commit) that its base does not have, newest first.
     pub async fn commits(&self, base: &str, head: &str) -> Result<Vec<Commit>, GitError> {
         let range = format!("{base}..{head}");

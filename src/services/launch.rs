@@ -171,6 +171,7 @@ async fn plan(
     let settings = hooks::settings(
         &app.program,
         session.launch.permission_mode.unwrap_or(PermissionMode::Default),
+        false,
         &profile,
     );
     let invocation = claude_launch::invocation(

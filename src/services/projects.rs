@@ -7,6 +7,7 @@ use serde_json::json;
 use super::error::Error;
 use super::{App, rules};
 use crate::domain::audit::{Act, Actor};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
@@ -61,9 +62,9 @@ pub async fn add(
                 }
                 None => fallback,
             };
-            let now = unit.now;
+            let (now, git) = (unit.now, GitSettings::default());
             let project =
-                Project { id: ProjectId::new(), name, root, created_at: now, updated_at: now };
+                Project { id: ProjectId::new(), name, root, git, created_at: now, updated_at: now };
             live.put_project(project.clone());
             unit.write(Write::AddProject(project.clone()));
             unit.write(Write::Audit(act(now, actor, "project.added", &project)));
@@ -86,30 +87,62 @@ pub async fn default(app: &App) -> Result<Project, Error> {
     Ok(add(app, &root.to_string_lossy(), None, Actor::chorus()).await?.0)
 }
 
-/// Renames a project.
-pub async fn rename(
+/// What is to change about a project.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// Its name.
+    pub name: Option<String>,
+    /// Of its git settings those that are given.
+    pub git: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Changes a project.
+pub async fn change(
     app: &App,
     id: ProjectId,
-    name: String,
+    patch: Patch,
     actor: Actor,
 ) -> Result<Project, Error> {
-    let name = check_name(name)?;
+    let name = patch.name.map(check_name).transpose()?;
     app.engine
         .run(move |live, unit| {
-            if live.projects().any(|p| p.name == name && p.id != id) {
-                return Err(Error::conflict(format!(
-                    "another project is called {name:?}; choose another name"
-                )));
-            }
             let mut project = live.project(id).cloned().ok_or_else(|| unknown(id))?;
-            project.name = name;
+            if let Some(name) = name {
+                if live.projects().any(|p| p.name == name && p.id != id) {
+                    return Err(Error::conflict(format!(
+                        "another project is called {name:?}; choose another name"
+                    )));
+                }
+                project.name = name;
+                unit.write(Write::Audit(act(unit.now, actor.clone(), "project.renamed", &project)));
+            }
+            if let Some(git) = patch.git {
+                project.git = merged(&project.git, git)?;
+                let data = json!({ "name": project.name, "git": project.git });
+                let act = Act::new(unit.now, actor, "project.git_changed", data);
+                unit.write(Write::Audit(act.subject(id)));
+            }
             project.updated_at = unit.now;
             live.put_project(project.clone());
             unit.write(Write::SaveProject(project.clone()));
-            unit.write(Write::Audit(act(unit.now, actor, "project.renamed", &project)));
             Ok(project)
         })
         .await
+}
+
+/// Settings with some of them changed.
+fn merged(
+    git: &GitSettings,
+    patch: serde_json::Map<String, serde_json::Value>,
+) -> Result<GitSettings, Error> {
+    let unusable = |e: serde_json::Error| Error::invalid("git", e.to_string());
+    let mut whole = serde_json::to_value(git).map_err(unusable)?;
+    if let Some(whole) = whole.as_object_mut() {
+        whole.extend(patch);
+    }
+    let git: GitSettings = serde_json::from_value(whole).map_err(unusable)?;
+    git.check().map_err(|(field, problem)| Error::invalid(field, problem))?;
+    Ok(git)
 }
 
 /// Removes a project that no session belongs to.

@@ -1,6 +1,6 @@
 //! Projects.
 
-use super::{Db, Result, Tx, id, on, text};
+use super::{Db, Result, Tx, id, json, on, text, to_json};
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
@@ -52,13 +52,13 @@ pub async fn sessions_of(db: &Db, project: ProjectId) -> Result<i64> {
 pub(super) async fn insert(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(INSERT)
         .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&p.root))
-        .bind(written(&p.git)).bind(p.created_at.0).bind(p.updated_at.0));
+        .bind(text(&to_json(&p.git))).bind(p.created_at.0).bind(p.updated_at.0));
     Ok(())
 }
 
 pub(super) async fn update(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(UPDATE)
-        .bind(p.id.to_string()).bind(text(&p.name)).bind(written(&p.git))
+        .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&to_json(&p.git)))
         .bind(p.updated_at.0));
     Ok(())
 }

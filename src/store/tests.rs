@@ -14,6 +14,7 @@ use super::{
     messages, permissions, postgres, projects, rules, sessions, sqlite, statements,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::permission::{DecidedBy, PermissionRequest, PermissionStatus, Verdict};
@@ -127,6 +128,7 @@ fn project(name: &str, root: &str) -> Project {
         id: ProjectId::new(),
         name: name.into(),
         root: root.into(),
+        git: GitSettings { base: Some("trunk".into()), ..GitSettings::default() },
         created_at: at,
         updated_at: at,
     }

@@ -6,6 +6,7 @@ use super::{Engine, Refused, Unit};
 use crate::bus::{Backlog, Hub};
 use crate::clock;
 use crate::domain::event::{EventKind, NewEvent};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::{ProjectId, SessionId};
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
@@ -25,7 +26,7 @@ async fn engine() -> (tempfile::TempDir, Db, Arc<Hub>, Engine) {
 fn project(name: &str) -> Project {
     let at = Timestamp(1);
     let (name, root) = (name.to_owned(), format!("/{name}"));
-    Project { id: ProjectId::new(), name, root, created_at: at, updated_at: at }
+    Project { id: ProjectId::new(), name, root, git: GitSettings::default(), created_at: at, updated_at: at }
 }
 
 fn add(live: &mut Live, unit: &mut Unit, project: Project) {
