@@ -201,6 +201,11 @@ pub enum Fact {
         /// What to do about it.
         remedy: String,
     },
+    /// The screen shows a conversation's input box, while nothing else has confirmed the start.
+    StartSeen {
+        /// What Claude does, as the screen shows.
+        status: ClaudeStatus,
+    },
     /// A prompt is about to be pasted.
     SendBegan(Sending),
     /// It could not be delivered.

@@ -214,7 +214,8 @@ fn write_plan(app: &App, session: &Session, plan: &Plan) -> std::io::Result<Path
     Ok(file)
 }
 
-/// Looks at the screen while nothing confirms the start: a dialog may block it.
+/// Looks at the screen while nothing confirms the start: a dialog may block it, or the hook that
+/// should have told was lost on a machine with too much to do.
 async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
     let mut pause = Duration::from_secs(1);
     loop {
@@ -233,7 +234,7 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
             Ok(false) => return name_blocker(app, id, generation).await,
             Err(_) => return,
         }
-        name_blocker(app, id, generation).await;
+        look_at_start(app, id, generation).await;
         pause = (pause * 2).min(Duration::from_secs(10));
     }
 }
@@ -241,9 +242,27 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
 /// Tells what blocks the start, if the screen shows it.
 pub async fn name_blocker(app: &Arc<App>, id: SessionId, generation: u32) {
     let Ok(text) = terminal::capture(app, id, Capture::default()).await else { return };
-    let Some(dialog) = app.screens.blocking_dialog(&text) else { return };
-    let fact =
-        Fact::StartBlocked { dialog: dialog.name.to_string(), remedy: dialog.remedy.to_string() };
+    if let Some(fact) = blocker(app, &text) {
+        tell_screen(app, id, generation, fact).await;
+    }
+}
+
+/// The same, or that Claude Code waits for input or works already.
+async fn look_at_start(app: &Arc<App>, id: SessionId, generation: u32) {
+    let Ok(text) = terminal::capture(app, id, Capture::default()).await else { return };
+    let seen = || app.screens.activity(&text).map(|status| Fact::StartSeen { status });
+    if let Some(fact) = blocker(app, &text).or_else(seen) {
+        tell_screen(app, id, generation, fact).await;
+    }
+}
+
+fn blocker(app: &App, text: &str) -> Option<Fact> {
+    let dialog = app.screens.blocking_dialog(text)?;
+    let (dialog, remedy) = (dialog.name.to_owned(), dialog.remedy.to_owned());
+    Some(Fact::StartBlocked { dialog, remedy })
+}
+
+async fn tell_screen(app: &App, id: SessionId, generation: u32, fact: Fact) {
     let mut report = Report::fact(id, Source::Screen, clock::now(), fact);
     report.generation = Some(generation);
     super::tell(app, report).await;

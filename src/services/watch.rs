@@ -22,7 +22,7 @@ use crate::claude::state_file::{self, StateFile};
 use crate::clock;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
-use crate::domain::session::{ClaudeStatus, Process, Session, Source};
+use crate::domain::session::{ClaudeStatus, Conversation, Process, Session, Source};
 use crate::domain::time::Timestamp;
 use crate::process;
 use crate::store::conversations;
@@ -214,9 +214,7 @@ impl Watching {
         }
         let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
         for conversation in &known {
-            let Some(path) = conversation.transcript_path.as_ref().map(PathBuf::from) else {
-                continue;
-            };
+            let path = transcript(&session, &config, conversation);
             let current =
                 session.is_live() && session.state.conversation.as_ref() == Some(&conversation.id);
             if current {
@@ -354,6 +352,16 @@ impl Watching {
 #[expect(clippy::cast_possible_truncation, reason = "the configuration checks its range")]
 fn ms(seconds: f64) -> i64 {
     (seconds * 1_000.0) as i64
+}
+
+/// Where a conversation's transcript is, or will be: where its first hook said, unless that was lost, or
+/// named another conversation's (2.1.197 names the original's when it forks).
+fn transcript(session: &Session, config: &Path, conversation: &Conversation) -> PathBuf {
+    let told = conversation.transcript_path.as_ref().map(PathBuf::from);
+    let own = |path: &PathBuf| path.file_stem().is_some_and(|stem| *stem == *conversation.id.0);
+    told.filter(own).unwrap_or_else(|| {
+        paths::transcript(config, Path::new(&session.workspace_path), &conversation.id.0)
+    })
 }
 
 /// What a state file says about a session.

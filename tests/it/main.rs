@@ -8,6 +8,7 @@
 
 mod cli;
 mod database;
+mod demo;
 mod durability;
 mod harness;
 mod hooks;

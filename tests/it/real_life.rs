@@ -72,6 +72,8 @@ async fn a_fork_knows_what_was_said_and_goes_its_own_way() {
     assert_ne!(first, second);
     told_together(&world, &["scenario:hello please", "only for the fork"]).await;
     world.wait_for_status("p-fork", "idle").await;
+    world.wait_for_words("p-fork", "only for the fork").await;
+    world.wait_for_words("p-fork", "Hello from the scripted model.").await;
     assert!(!world.said("p").await.iter().any(|s| s.contains("only for the fork")));
     let known = world.get("/api/sessions/p-fork/conversations").await.rows();
     assert_eq!(known.len(), 1, "{known:?}");

@@ -181,3 +181,33 @@ async fn a_claude_that_goes_missing_is_unavailable_at_a_restart_too() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(world.session("a").await["claude_status"], "idle");
 }
+
+#[tokio::test]
+async fn a_start_whose_hook_is_lost_is_seen_on_the_screen() {
+    let world = World::start().await;
+    // Neither the server nor the spool is where hooks look for them.
+    let (socket, spool) = (world.socket(), world.data().join("spool"));
+    let away = socket.with_extension("away");
+    fs::rename(&socket, &away).expect("the socket is moved");
+    fs::remove_dir_all(&spool).expect("the spool is removed");
+    fs::write(&spool, "").expect("a file in its place");
+    world.create("a", &json!({})).await;
+    let view = wait_longer(Duration::from_secs(25), "it is known to have started", async || {
+        let view = world.session("a").await;
+        if view["claude_status"] == "idle" { Ok(view) } else { Err(view.to_string()) }
+    })
+    .await;
+    assert_eq!(view["evidence"]["source"], "screen", "{view}");
+    fs::remove_file(&spool).expect("the file is removed");
+    fs::rename(&away, &socket).expect("the socket is moved back");
+    world.post("/api/sessions/a/send", &json!({ "text": "are you there?" })).await.expect(202);
+    wait_longer(Duration::from_secs(25), "the prompt is answered", async || {
+        let said = world.said("a").await;
+        if said.iter().any(|s| s.contains("Hello from the scripted model.")) {
+            return Ok(());
+        }
+        let messages = world.get("/api/sessions/a/messages".to_owned()).await.rows();
+        Err(format!("{messages:?} {}", world.session("a").await))
+    })
+    .await;
+}

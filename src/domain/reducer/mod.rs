@@ -25,6 +25,10 @@ pub const FILE_WINS_AFTER_MS: i64 = 3_000;
 /// A start that nothing has confirmed for this long has failed. Milliseconds.
 pub const START_LIMIT_MS: i64 = 120_000;
 
+/// How long a start is left to its hook before the screen may confirm it: longer than Claude Code lets
+/// that hook run. Milliseconds.
+const START_HOOK_MS: i64 = 6_000;
+
 /// The state file's time and a hook's time of the same moment differ by up to this, in either
 /// direction (measured: -118 to +90). Milliseconds.
 const SKEW_MS: i64 = 250;
@@ -236,6 +240,12 @@ impl Step<'_> {
                     self.state.detail.remedy = Some(remedy.clone());
                 }
             }
+            Fact::StartSeen { status } => {
+                if !self.state.started && o.at.ms_since(self.state.launched_at) >= START_HOOK_MS {
+                    self.begun();
+                    self.claim(*status, o, "input box");
+                }
+            }
             Fact::SendBegan(sending) => self.state.sending = Some(sending.clone()),
             Fact::SendFailed { message, error } => {
                 if self.state.sending.as_ref().is_some_and(|s| s.message == *message) {
@@ -337,12 +347,17 @@ impl Step<'_> {
                 self.delivered();
             }
         }
+        self.begun();
+        if source != StartSource::Compact {
+            self.claim(ClaudeStatus::Idle, o, "SessionStart");
+        }
+    }
+
+    /// The start is confirmed: Claude is past every dialog that could block it.
+    fn begun(&mut self) {
         self.state.started = true;
         if self.state.status == Status::Error {
             self.state.status = Status::Active;
-        }
-        if source != StartSource::Compact {
-            self.claim(ClaudeStatus::Idle, o, "SessionStart");
         }
     }
 
@@ -364,6 +379,9 @@ impl Step<'_> {
     }
 
     fn prompt_submitted(&mut self, digest: &str, o: &Observation) {
+        if o.at >= self.state.launched_at {
+            self.begun();
+        }
         self.claim(ClaudeStatus::Busy, o, "UserPromptSubmit");
         if self.state.sending.as_ref().is_some_and(|s| s.digest == digest && o.at >= s.since) {
             self.delivered();

@@ -288,6 +288,36 @@ fn a_start_that_nothing_confirms_has_failed_and_may_still_succeed() {
     assert_eq!(silent.state.status, Status::Error);
 }
 
+#[test]
+fn a_start_whose_hook_was_lost_is_confirmed_by_the_screen_or_by_a_prompt() {
+    let launched = || {
+        let mut s = Story { state: SessionState::new(Timestamp(0)), now: 0 };
+        s.tell(Source::Chorus, 0, Fact::LaunchBegan { conversation: conversation("c1") });
+        s.file(4_000, ClaudeStatus::Idle);
+        assert_eq!(s.status(), ClaudeStatus::Starting, "a start-up dialog may be open");
+        s
+    };
+    let shown = || Fact::StartSeen { status: ClaudeStatus::Idle };
+    let mut seen = launched();
+    seen.tell(Source::Screen, 5_000, shown());
+    assert_eq!(seen.status(), ClaudeStatus::Starting, "the hook may still come");
+    seen.tell(Source::Screen, 7_000, shown());
+    assert_eq!((seen.status(), seen.state.started), (ClaudeStatus::Idle, true));
+    seen.file(8_000, ClaudeStatus::Busy);
+    seen.tell(Source::Screen, 9_000, shown());
+    assert_eq!(seen.status(), ClaudeStatus::Busy, "the screen has no further word");
+    let mut late = launched();
+    late.tell(Source::Chorus, 121_000, TICK);
+    assert_eq!(late.state.status, Status::Error);
+    late.tell(Source::Screen, 122_000, shown());
+    assert_eq!((late.status(), late.state.status), (ClaudeStatus::Idle, Status::Active));
+    assert_eq!(late.state.detail.error, None);
+    let mut prompted = launched();
+    prompted.hook(5_000, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+    prompted.file(6_000, ClaudeStatus::Idle);
+    assert_eq!((prompted.status(), prompted.state.started), (ClaudeStatus::Idle, true));
+}
+
 fn limited(at: i64, resets_at: Option<i64>) -> Story {
     let mut s = Story::busy();
     let failed = Fact::TurnFailed {
