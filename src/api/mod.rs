@@ -4,6 +4,7 @@ pub mod audit;
 pub mod auth;
 mod doc;
 pub mod events;
+pub mod git;
 pub mod hooks;
 pub mod list;
 pub mod notices;
@@ -93,6 +94,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::stream))
         .routes(routes!(summary::get))
         .routes(routes!(notices::test))
+        .routes(routes!(git::status))
+        .routes(routes!(git::setup))
+        .routes(routes!(git::project_unattributed))
+        .routes(routes!(git::task_unattributed))
+        .routes(routes!(git::commits))
+        .routes(routes!(git::task_diff))
+        .routes(routes!(git::session_diff))
+        .routes(routes!(git::list))
+        .routes(routes!(git::prune))
+        .routes(routes!(git::remove))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
         // For Claude Code.

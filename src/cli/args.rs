@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod decide;
+mod git;
 mod usage;
 mod wait;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 pub use decide::{AddRule, Approve, Deny, Many, Rules};
+pub use git::{Git, OfProject, Worktrees};
 pub use wait::{Until, Wait, WaitFor};
 
 use super::exit::Exit;
@@ -95,6 +97,18 @@ pub enum Command {
         /// What to do; they are listed unless told.
         #[command(subcommand)]
         what: Option<Rules>,
+    },
+    /// Git: how the edits of tasks are kept apart.
+    Git {
+        /// What to do.
+        #[command(subcommand)]
+        what: Git,
+    },
+    /// List the worktrees of tasks; remove those that are no longer needed.
+    Worktrees {
+        /// What to do; they are listed unless told.
+        #[command(subcommand)]
+        what: Option<Worktrees>,
     },
     /// Show who did what: decisions, rules, sessions, projects.
     Audit(Audit),

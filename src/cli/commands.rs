@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
 use super::{
-    attach, audit, import, launch, life, notify, permissions, rules, show, start, top, usage,
+    attach, audit, git, import, launch, life, notify, permissions, rules, show, start, top, usage,
 };
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
@@ -62,6 +62,8 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Deny(deny) => return permissions::deny(client, deny, json).await,
         Command::Permissions { all } => permissions::list(client, all, json).await?,
         Command::Rules { what } => rules::run(client, what, json).await?,
+        Command::Git { what } => return git::run(client, what, json).await,
+        Command::Worktrees { what } => return git::worktrees(client, what, json).await,
         Command::Import(args) => return import::run(client, args, json).await,
         Command::Usage(wanted) => usage::report(client, wanted, json).await?,
         Command::Budget { session, usd } => usage::budget(client, &session, usd, json).await?,

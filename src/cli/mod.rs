@@ -10,6 +10,7 @@ mod db;
 pub mod exec;
 mod exit;
 mod follow;
+mod git;
 pub mod hook;
 mod import;
 mod launch;

@@ -30,6 +30,9 @@ pub enum EventKind {
     /// A session used something, its context filled, or its budget moved: `{session_id, name, cost,
     /// tokens, context, budget, …}`.
     Usage,
+    /// A task's edits: `{kind, task_id, session_id, …}`, where `kind` is `committed`, `problem`, `settled`,
+    /// `discarded`, `edit_denied` or `two_writers`.
+    Git,
     /// A hook that Chorus has no other event for, raw.
     Hook,
 }
@@ -37,7 +40,8 @@ pub enum EventKind {
 names!(EventKind {
     SessionStatus => "session_status", ClaudeStatus => "claude_status",
     PermissionRequest => "permission_request", PermissionResolved => "permission_resolved",
-    Message => "message", ToolUse => "tool_use", Usage => "usage", Hook => "hook",
+    Message => "message", ToolUse => "tool_use", Usage => "usage", Git => "git",
+    Hook => "hook",
 });
 
 /// An event that is about to be written.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::couriers::Couriers;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
+use super::git::Git;
 use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
@@ -74,6 +75,8 @@ pub struct App {
     pub screens: Screens,
     /// The Claude Code program as it was found last, with its file's time.
     pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
+    /// Whose edit is it.
+    pub git: Git,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
     receiver: OnceLock<SocketAddr>,
@@ -102,10 +105,12 @@ impl App {
         let held = Held::default();
         let couriers = Couriers::default();
         let accounts = Accounts::default();
+        let git = Git::default();
         let (watcher, orders) = Watcher::new();
         let effects = {
             let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
             let accounts = accounts.clone();
+            let due = git.due.clone();
             move |effect| match effect {
                 Effect::Answer(id, decision) => {
                     held.tell(id, Some(decision));
@@ -117,6 +122,7 @@ impl App {
                 Effect::Rewatch(session) => watcher.look(session),
                 Effect::Account(session) => accounts.sum_up(session),
                 Effect::Interrupt(session) => accounts.stop(session),
+                Effect::Commit(task) => due.add(task),
             }
         };
         let metrics = Arc::new(metrics);
@@ -146,6 +152,7 @@ impl App {
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
             accounts,
+            git,
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),
@@ -154,6 +161,7 @@ impl App {
         });
         super::couriers::start(&app);
         super::spending::start(&app);
+        super::git::start(&app);
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);

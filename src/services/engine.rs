@@ -55,6 +55,8 @@ pub enum Effect {
     Account(SessionId),
     /// The session has no budget left: interrupt its turn.
     Interrupt(SessionId),
+    /// A turn of this task's has ended: commit what it has left.
+    Commit(TaskId),
 }
 
 impl Unit {

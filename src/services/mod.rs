@@ -7,6 +7,7 @@ pub mod database;
 pub mod elsewhere;
 pub mod engine;
 pub mod error;
+pub mod git;
 pub mod held;
 pub mod imports;
 pub mod ingest;

@@ -10,6 +10,7 @@ mod cli;
 mod database;
 mod demo;
 mod durability;
+mod git_stand_in;
 mod harness;
 mod hooks;
 mod life;

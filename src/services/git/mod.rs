@@ -32,6 +32,7 @@ pub use show::{Changes, commits, diff, session_diff, unattributed};
 use turns::Turns;
 
 use super::error::Error;
+pub use crate::git::{Change, Commit};
 use crate::git::{GitError, Runner};
 
 /// What the use cases of git share.
