@@ -71,6 +71,10 @@ pub struct Config {
     pub login_shell: bool,
     /// Starts of Claude at the same time.
     pub starts_at_once: usize,
+    /// Sessions whose Claude runs at the same time, beyond which tasks wait in the queue; 0 is any number.
+    pub max_sessions: u32,
+    /// Gives the next task that is ready to a session of its project that is idle and works on no task.
+    pub auto_assign: bool,
     /// Seconds after which a busy Claude that nothing is heard of is shown as quiet.
     pub quiet_after: f64,
     /// Seconds to wait for a usage limit whose end Claude Code does not tell; each time in a row
@@ -141,6 +145,8 @@ impl Default for Config {
             log_file: PathBuf::new(),
             login_shell: true,
             starts_at_once: 2,
+            max_sessions: 0,
+            auto_assign: false,
             quiet_after: 600.0,
             limit_retry: 900.0,
             hook_rate: 2_000,

@@ -39,7 +39,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
     ("web", &["domain", "error", "config", "store", "services", "api"]),
     // Looks at each part of the outside world by itself; at the database as the server chooses it.
-    ("doctor", &["domain", "error", "config", "store", "tmux", "claude", "git", "notify", "services"]),
+    (
+        "doctor",
+        &["domain", "error", "config", "store", "tmux", "claude", "git", "notify", "services"],
+    ),
     // What starts everything.
     (
         "server",

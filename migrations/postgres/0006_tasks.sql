@@ -6,14 +6,21 @@ CREATE TABLE tasks (
     project_id       TEXT COLLATE "C" NOT NULL REFERENCES projects (id),
     title            TEXT NOT NULL,
     description      TEXT NOT NULL,
-    priority         BIGINT NOT NULL,
+    -- The negative of its priority, as what lists are ordered by ascends: rank, position, id.
+    rank             BIGINT NOT NULL,
     -- Among tasks of the same priority: where people put it.
     position         BIGINT NOT NULL,
     status           TEXT COLLATE "C" NOT NULL,
     -- The queue may start it as soon as there is room and nothing that it waits for is open.
     queued           BIGINT NOT NULL,
     -- Where it runs, or ran last.
-    session_id       TEXT COLLATE "C" REFERENCES sessions (id),
+    -- That session may be forgotten by now.
+    session_id       TEXT COLLATE "C",
+    -- How often it was started.
+    attempts         BIGINT NOT NULL,
+    -- Its labels and what it depends on, as JSON; the tables below are there to find it by them.
+    labels           TEXT NOT NULL,
+    depends_on       TEXT NOT NULL,
     -- How it is started: launch options, workspace, how the prompt is given. JSON.
     options          TEXT NOT NULL,
     result           TEXT,
@@ -24,10 +31,20 @@ CREATE TABLE tasks (
     started_at       BIGINT,
     completed_at     BIGINT
 );
-CREATE INDEX tasks_by_priority ON tasks (priority DESC, position, id);
-CREATE INDEX tasks_by_status ON tasks (status, priority DESC, position, id);
-CREATE INDEX tasks_by_creation ON tasks (created_at, id);
-CREATE INDEX tasks_queued ON tasks (priority DESC, position, id) WHERE queued = 1 AND status = 'pending';
+CREATE INDEX tasks_by_rank ON tasks (rank, position, id);
+CREATE INDEX tasks_by_status ON tasks (status, rank, position, id);
+CREATE INDEX tasks_by_status_and_age ON tasks (status, id);
+CREATE INDEX tasks_by_project ON tasks (project_id, rank, position, id);
+CREATE INDEX tasks_by_project_and_status ON tasks (project_id, status, rank, position, id);
+CREATE INDEX tasks_by_project_and_age ON tasks (project_id, id);
+CREATE INDEX tasks_by_session ON tasks (session_id, id);
+CREATE INDEX tasks_queued ON tasks (rank, position, id) WHERE queued = 1 AND status = 'pending';
+
+-- The last number that was given of each kind: none is given twice, whatever was deleted.
+CREATE TABLE counters (
+    name   TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    value  BIGINT NOT NULL
+);
 
 CREATE TABLE task_labels (
     task_id  BIGINT NOT NULL REFERENCES tasks (id),
@@ -48,7 +65,7 @@ CREATE INDEX task_dependencies_by_need ON task_dependencies (depends_on, task_id
 CREATE TABLE task_attempts (
     task_id      BIGINT NOT NULL REFERENCES tasks (id),
     number       BIGINT NOT NULL,
-    session_id   TEXT COLLATE "C" NOT NULL REFERENCES sessions (id),
+    session_id   TEXT COLLATE "C" NOT NULL,
     -- The session was made for it, and ends with it.
     own_session  BIGINT NOT NULL,
     -- Where its edits go: `gitbutler`, `worktree` or `none`; the branch, what it is based on, and the
@@ -59,6 +76,10 @@ CREATE TABLE task_attempts (
     worktree     TEXT,
     -- Exactly what Claude got.
     prompt       TEXT NOT NULL,
+    -- The message by which Claude got it.
+    message_id   TEXT,
+    -- Claude's turn has ended and nothing has begun since.
+    turn_ended_at BIGINT,
     outcome      TEXT,
     result       TEXT,
     started_at   BIGINT NOT NULL,

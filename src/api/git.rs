@@ -115,7 +115,7 @@ pub async fn task_unattributed(
     if changes.worktree.is_some() {
         return Ok(Json(Vec::new()));
     }
-    let project = tasks::get(&app, id).await?.task.project_id;
+    let project = tasks::get(&app, id).await?.view.task.project_id;
     Ok(Json(git::unattributed(&app, projects::get(&app, project).await?.id).await?))
 }
 

@@ -16,6 +16,7 @@ pub mod retention;
 pub mod rules;
 pub mod sessions;
 pub mod summary;
+pub mod tasks;
 pub mod telemetry;
 pub mod trace;
 pub mod usage;
@@ -79,6 +80,18 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::messages, sessions::add_message))
         .routes(routes!(sessions::logs))
         .routes(routes!(sessions::log_output))
+        .routes(routes!(tasks::list, tasks::create))
+        .routes(routes!(tasks::get, tasks::update, tasks::patch, tasks::delete))
+        .routes(routes!(tasks::order))
+        .routes(routes!(tasks::assign))
+        .routes(routes!(tasks::start))
+        .routes(routes!(tasks::restart_claude))
+        .routes(routes!(tasks::send))
+        .routes(routes!(tasks::respond))
+        .routes(routes!(tasks::complete))
+        .routes(routes!(tasks::fail))
+        .routes(routes!(tasks::retry))
+        .routes(routes!(tasks::prompt))
         .routes(routes!(permissions::list))
         .routes(routes!(permissions::get))
         .routes(routes!(permissions::respond))

@@ -1,6 +1,7 @@
 //! Errors as answers: RFC 9457 problem details.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
@@ -109,6 +110,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         }
         let Json(value) = Json::from_bytes(raw.get().as_bytes()).map_err(unusable_field)?;
         Ok(Self(value))
+    }
+}
+
+/// The same where a request may have no body at all, which says nothing special.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(Self(Body::from_request(request, state).await?.0));
+        }
+        let bytes = Bytes::from_request(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let why = "expected `Content-Type: application/json` with a body";
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))
     }
 }
 

@@ -91,7 +91,9 @@ pub async fn create(
     Body(new): Body<NewSession>,
 ) -> Result<Response, Problem> {
     let new = sessions::New {
+        managed: false,
         name: new.name,
+        like: None,
         project: new.project_id,
         prompt: new.initial_prompt,
         source: source(&headers),
@@ -174,7 +176,8 @@ pub async fn send(
     submit(&app, &headers, &name, new).await
 }
 
-async fn submit(
+/// Takes a prompt for a session.
+pub(super) async fn submit(
     app: &Arc<App>,
     headers: &HeaderMap,
     name: &str,
@@ -350,7 +353,8 @@ async fn view(app: &App, session: Session) -> Result<SessionView, Problem> {
     Ok(SessionView::of(session, &beside))
 }
 
-fn source(headers: &HeaderMap) -> MessageSource {
+/// Who makes a request, as the record names it.
+pub(super) fn source(headers: &HeaderMap) -> MessageSource {
     match headers.get("x-chorus-client").and_then(|c| c.to_str().ok()) {
         Some("cli") => MessageSource::Cli,
         Some("dashboard") => MessageSource::Dashboard,
@@ -358,7 +362,8 @@ fn source(headers: &HeaderMap) -> MessageSource {
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// The request's `Idempotency-Key`.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (1..=200).contains(&key.len()) => Ok(Some(key.to_owned())),

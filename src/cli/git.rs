@@ -83,7 +83,8 @@ async fn project(client: &Client, of: &OfProject) -> Result<ProjectId> {
     nearest.map(|p| p.id).ok_or_else(|| {
         let names: Vec<&str> = projects.iter().map(|p| p.name.as_str()).collect();
         let names = show::safe(&names.join(", "));
-        Exit::NotFound.error(format!("this directory is in no project; --project names one: {names}"))
+        Exit::NotFound
+            .error(format!("this directory is in no project; --project names one: {names}"))
     })
 }
 

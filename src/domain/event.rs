@@ -33,6 +33,10 @@ pub enum EventKind {
     /// A task's edits: `{kind, task_id, session_id, …}`, where `kind` is `committed`, `problem`, `settled`,
     /// `discarded`, `edit_denied` or `two_writers`.
     Git,
+    /// A task's status moved: `{task_id, session_id, old_status, new_status, title, result, …}`.
+    TaskStatus,
+    /// Anything else about a task changed: `{task_id, session_id, title, changed, …}`.
+    TaskUpdate,
     /// A hook that Chorus has no other event for, raw.
     Hook,
 }
@@ -40,8 +44,8 @@ pub enum EventKind {
 names!(EventKind {
     SessionStatus => "session_status", ClaudeStatus => "claude_status",
     PermissionRequest => "permission_request", PermissionResolved => "permission_resolved",
-    Message => "message", ToolUse => "tool_use", Usage => "usage", Git => "git",
-    Hook => "hook",
+    Message => "message", ToolUse => "tool_use", Usage => "usage", TaskStatus => "task_status",
+    TaskUpdate => "task_update", Git => "git", Hook => "hook",
 });
 
 /// An event that is about to be written.
@@ -130,5 +134,15 @@ impl NewEvent {
         data: &serde_json::Value,
     ) -> Self {
         Self { kind, session_id: Some(session), at, dedupe_key: None, data: data.to_string() }
+    }
+
+    /// The same of something that need not have a session.
+    pub fn of(
+        kind: EventKind,
+        session: Option<SessionId>,
+        at: Timestamp,
+        data: &serde_json::Value,
+    ) -> Self {
+        Self { kind, session_id: session, at, dedupe_key: None, data: data.to_string() }
     }
 }

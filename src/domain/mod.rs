@@ -22,5 +22,6 @@ pub mod reducer;
 pub mod rule;
 pub mod scrub;
 pub mod session;
+pub mod task;
 pub mod time;
 pub mod usage;

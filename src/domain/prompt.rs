@@ -148,23 +148,7 @@ impl Prompt {
             return Err(PromptError::TooLong { bytes: text.len(), max: max_bytes });
         }
         let mut changes = Vec::new();
-        let mut text = Cow::Borrowed(text);
-        if text.contains(['\r', '\u{2028}', '\u{2029}']) {
-            text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n").into();
-            changes.push(PromptChange::LineEndings);
-        }
-        if text.contains('\t') {
-            text = text.replace('\t', "    ").into();
-            changes.push(PromptChange::Tabs);
-        }
-        if text.contains(is_meaningless) {
-            text = text.replace(is_meaningless, "").into();
-            changes.push(PromptChange::InvisibleRemoved);
-        }
-        if !is_nfc(&text) {
-            text = text.nfc().collect::<String>().into();
-            changes.push(PromptChange::Composed);
-        }
+        let mut text = normalise(text, &mut changes);
         let visible = text.trim();
         if visible.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
             return Err(PromptError::Empty);
@@ -228,6 +212,33 @@ impl Prompt {
     pub fn changes(&self) -> &[PromptChange] {
         &self.changes
     }
+}
+
+/// A text as it arrives within a prompt: with LF line endings, TABs as four spaces, composed (NFC), and
+/// without invisible characters that mean nothing.
+pub fn normalised(text: &str) -> Cow<'_, str> {
+    normalise(text, &mut Vec::new())
+}
+
+fn normalise<'t>(text: &'t str, changes: &mut Vec<PromptChange>) -> Cow<'t, str> {
+    let mut text = Cow::Borrowed(text);
+    if text.contains(['\r', '\u{2028}', '\u{2029}']) {
+        text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n").into();
+        changes.push(PromptChange::LineEndings);
+    }
+    if text.contains('\t') {
+        text = text.replace('\t', "    ").into();
+        changes.push(PromptChange::Tabs);
+    }
+    if text.contains(is_meaningless) {
+        text = text.replace(is_meaningless, "").into();
+        changes.push(PromptChange::InvisibleRemoved);
+    }
+    if !is_nfc(&text) {
+        text = text.nfc().collect::<String>().into();
+        changes.push(PromptChange::Composed);
+    }
+    text
 }
 
 /// Cuts the text of a prompt into pieces, to be pasted one after the other.

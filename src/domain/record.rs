@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ids::{ConversationId, MessageId, SessionId, ToolUseId};
+use super::ids::{ConversationId, MessageId, SessionId, TaskId, ToolUseId};
 use super::message::{Delivery, Direction, MessageSource};
 use super::names::names;
 use super::time::Timestamp;
@@ -161,6 +161,9 @@ pub struct CommandLog {
     pub agent_id: Option<String>,
     /// When the call was made.
     pub timestamp: Timestamp,
+    /// The task that the session worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
 }
 
 /// A row of the conversation's record.
@@ -186,4 +189,7 @@ pub struct Message {
     pub agent_id: Option<String>,
     /// When it was said.
     pub timestamp: Timestamp,
+    /// The task that the session worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
 }

@@ -8,11 +8,14 @@ pub use name::{BadName, SessionName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ids::{ConversationId, MessageId, PermissionId, ToolUseId};
+use super::ids::{ConversationId, MessageId, PermissionId, TaskId, ToolUseId};
 use super::names::names;
 use super::permission::Verdict;
 use super::time::Timestamp;
 use super::usage::{Budget, BudgetLevel, Context, Spending};
+
+/// Crashes within this time count against a session's `crash_restarts`. Milliseconds.
+const CRASH_WINDOW_MS: i64 = 3_600_000;
 
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -344,6 +347,8 @@ pub struct Session {
     pub runtime: Runtime,
     /// The directory that Claude works in.
     pub workspace_path: String,
+    /// The task that it works on, or was made for.
+    pub task_id: Option<TaskId>,
     /// How Claude is launched.
     pub launch: Launch,
     /// Whatever its creator wants to keep with it.
@@ -364,6 +369,18 @@ impl Session {
     /// Whether a person runs it in a terminal of theirs: Chorus listens and touches nothing.
     pub fn is_elsewhere(&self) -> bool {
         self.runtime == Runtime::External
+    }
+
+    /// How often it has ended unasked within the last hour.
+    pub fn crashes(&self, now: Timestamp) -> u32 {
+        let lately = self.state.crashes.iter().filter(|at| now.ms_since(**at) < CRASH_WINDOW_MS);
+        u32::try_from(lately.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it has ended unasked and is to be started again by itself.
+    pub fn starts_again(&self, now: Timestamp) -> bool {
+        let unasked = self.state.status == Status::Error && self.state.started && !self.hidden;
+        unasked && (1..=self.launch.crash_restarts).contains(&self.crashes(now))
     }
 
     /// Whether its name is taken: it runs, starts or is set aside.

@@ -12,7 +12,9 @@ pub enum GitError {
         problem: String,
     },
     /// It was ended because it took too long.
-    #[error("`{command}` was ended after {seconds} s; run it in a terminal to see what it waits for")]
+    #[error(
+        "`{command}` was ended after {seconds} s; run it in a terminal to see what it waits for"
+    )]
     TooSlow {
         /// What ran.
         command: String,
@@ -44,7 +46,9 @@ pub enum GitError {
         dir: String,
     },
     /// There is nothing that a branch could begin from.
-    #[error("there is no commit {base:?} in this repository; commit something, or set another base")]
+    #[error(
+        "there is no commit {base:?} in this repository; commit something, or set another base"
+    )]
     NoBase {
         /// What was looked for.
         base: String,

@@ -137,7 +137,9 @@ impl GitButler {
         }
         let help = runner.done(Call::new(PROGRAM, dir, ["commit", "--help"])).await?;
         if !String::from_utf8_lossy(&help.stdout).contains("--branch") {
-            return Err(missing(&format!("{said} has no `but commit --branch`; 0.22 or newer has")));
+            return Err(missing(&format!(
+                "{said} has no `but commit --branch`; 0.22 or newer has"
+            )));
         }
         Ok(version.to_owned())
     }
@@ -220,11 +222,9 @@ impl GitButler {
     async fn check(&self, branch: &Branch, status: &Uncommitted) -> Result<(), GitError> {
         let is = self.repository.tip(&branch.name).await?.unwrap_or_default();
         match status.tip(&branch.name) {
-            Some(known) if known != is => Err(GitError::Moved {
-                branch: branch.name.clone(),
-                known: known.to_owned(),
-                is,
-            }),
+            Some(known) if known != is => {
+                Err(GitError::Moved { branch: branch.name.clone(), known: known.to_owned(), is })
+            }
             _ => Ok(()),
         }
     }
@@ -261,10 +261,7 @@ impl GitButler {
         self.json(["status", "--json"]).await
     }
 
-    async fn call<'a>(
-        &self,
-        args: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<u8>, GitError> {
+    async fn call<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Vec<u8>, GitError> {
         let call = Call::new(PROGRAM, &self.repository.root, args);
         let output = self.repository.runner.run(call.clone()).await?;
         if output.code == Some(0) {

@@ -189,9 +189,12 @@ impl Repository {
         }
         let plain = ["--no-optional-locks", "diff", "--no-color", "--no-ext-diff", "--no-textconv"];
         let of = |more: &[&str]| {
-            let mut args: Vec<String> =
-                plain.iter().chain(more).map(ToString::to_string).collect();
-            args.extend(["--no-renames".to_owned(), "--end-of-options".to_owned(), from.to_owned()]);
+            let mut args: Vec<String> = plain.iter().chain(more).map(ToString::to_string).collect();
+            args.extend([
+                "--no-renames".to_owned(),
+                "--end-of-options".to_owned(),
+                from.to_owned(),
+            ]);
             args.extend(to.map(str::to_owned));
             args.push("--".to_owned());
             args.extend(paths.into_iter().flatten().cloned());

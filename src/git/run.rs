@@ -97,10 +97,7 @@ impl Runner {
     /// Runs programs with this environment, but for what would mislead them. `apart` is a program
     /// that runs its arguments in a session of their own (`chorus apart`), so that nothing can ask
     /// at the server's terminal.
-    pub fn new(
-        env: impl IntoIterator<Item = (String, String)>,
-        apart: Option<PathBuf>,
-    ) -> Self {
+    pub fn new(env: impl IntoIterator<Item = (String, String)>, apart: Option<PathBuf>) -> Self {
         let env = env.into_iter().filter(|(name, _)| passes(name)).collect();
         Self { env, apart }
     }
@@ -155,11 +152,8 @@ impl Runner {
         if output.code == Some(0) {
             return Ok(output);
         }
-        let complaint = if output.stderr.is_empty() {
-            last_words(&output.stdout)
-        } else {
-            output.stderr
-        };
+        let complaint =
+            if output.stderr.is_empty() { last_words(&output.stdout) } else { output.stderr };
         Err(GitError::Failed { command, code: output.code, complaint })
     }
 
@@ -203,7 +197,15 @@ impl Runner {
 /// programs know that an agent runs them; not ours; and no locale that would translate messages.
 fn passes(name: &str) -> bool {
     const AGENTS: [&str; 9] = [
-        "CLAUDE", "CURSOR", "CODEX", "AIDER", "OPENCODE", "GEMINI_CLI", "COPILOT", "CLINE", "AMP_",
+        "CLAUDE",
+        "CURSOR",
+        "CODEX",
+        "AIDER",
+        "OPENCODE",
+        "GEMINI_CLI",
+        "COPILOT",
+        "CLINE",
+        "AMP_",
     ];
     let ours = name.starts_with("CHORUS_") || name.starts_with("TMUX") || name.starts_with("GIT_");
     let agent = AGENTS.iter().any(|a| name.starts_with(a)) || matches!(name, "AI_AGENT" | "AGENT");
@@ -234,8 +236,7 @@ async fn collect(source: Option<impl AsyncRead + Unpin>, keep: usize) -> (Vec<u8
 /// The end of what a program wrote, printable.
 fn last_words(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let text: String =
-        text.trim().chars().filter(|c| !c.is_control() || *c == '\n').collect();
+    let text: String = text.trim().chars().filter(|c| !c.is_control() || *c == '\n').collect();
     let from = text.chars().count().saturating_sub(TOLD);
     text.chars().skip(from).collect()
 }

@@ -90,8 +90,17 @@ async fn a_worktree_commits_exactly_what_is_asked_for() {
     fs::rename(dir.join("src/b.txt"), dir.join("src/c.txt")).expect("a rename");
     write(dir, "not-this.txt", "x\n");
     let these: Vec<String> = [
-        "with space", "two\nlines", "-dash", "größe", "quote\"s", ":(top)x", "*", "src/a.txt",
-        "src/b.txt", "src/c.txt", "never/there",
+        "with space",
+        "two\nlines",
+        "-dash",
+        "größe",
+        "quote\"s",
+        ":(top)x",
+        "*",
+        "src/a.txt",
+        "src/b.txt",
+        "src/c.txt",
+        "never/there",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -100,8 +109,16 @@ async fn a_worktree_commits_exactly_what_is_asked_for() {
     assert_eq!(done.left, None);
     assert_eq!(git(dir, &["rev-parse", &branch.name]), commit);
     let mut expected = vec![
-        "A *", "A -dash", "A :(top)x", "A größe", "A quote\"s", "A two\nlines", "A with space",
-        "M src/a.txt", "D src/b.txt", "A src/c.txt",
+        "A *",
+        "A -dash",
+        "A :(top)x",
+        "A größe",
+        "A quote\"s",
+        "A two\nlines",
+        "A with space",
+        "M src/a.txt",
+        "D src/b.txt",
+        "A src/c.txt",
     ];
     let mut changed = changed(dir, &commit);
     expected.sort_unstable();

@@ -22,6 +22,7 @@ use super::metrics::Metrics;
 use super::notices::Notices;
 use super::rate::RateLimit;
 use super::spending::Accounts;
+use super::tasks::Desk;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
@@ -79,6 +80,8 @@ pub struct App {
     pub git: Git,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
+    /// Where tasks are started from and looked after.
+    pub desk: Desk,
     receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
@@ -106,10 +109,11 @@ impl App {
         let couriers = Couriers::default();
         let accounts = Accounts::default();
         let git = Git::default();
+        let desk = Desk::default();
         let (watcher, orders) = Watcher::new();
         let effects = {
             let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
-            let accounts = accounts.clone();
+            let (accounts, desk) = (accounts.clone(), desk.clone());
             let due = git.due.clone();
             move |effect| match effect {
                 Effect::Answer(id, decision) => {
@@ -123,6 +127,10 @@ impl App {
                 Effect::Account(session) => accounts.sum_up(session),
                 Effect::Interrupt(session) => accounts.stop(session),
                 Effect::Commit(task) => due.add(task),
+                Effect::WakeQueue => desk.wake(),
+                Effect::Settle(task) => desk.settle(task),
+                Effect::EndSession(session) => desk.end(session),
+                Effect::Finish(task) => desk.finish(task),
             }
         };
         let metrics = Arc::new(metrics);
@@ -153,6 +161,7 @@ impl App {
             claude: tokio::sync::Mutex::default(),
             accounts,
             git,
+            desk,
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),
@@ -165,6 +174,7 @@ impl App {
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
+        super::tasks::start(&app);
         Ok(app)
     }
 

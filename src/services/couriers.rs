@@ -168,7 +168,7 @@ pub async fn submit(app: &Arc<App>, id: SessionId, order: Order) -> Result<Messa
     }
 }
 
-fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Error> {
+pub(super) fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Error> {
     let state = &session.state;
     let name = &session.name;
     if state.claude_status == ClaudeStatus::Stopped || state.status == Status::Paused {
@@ -203,7 +203,7 @@ fn admissible(session: &Session, queue: bool, waiting: usize) -> Result<(), Erro
     )))
 }
 
-async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<(), Error> {
+pub(super) async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<(), Error> {
     let name = &session.name;
     match terminal::input_box(app, session.id).await? {
         InputBox::Draft(text) => Err(Error::conflict(format!(
@@ -237,6 +237,12 @@ pub async fn recover(app: &Arc<App>, session: SessionId, sending: Sending) {
         }
     };
     if timeout(SECOND_WAIT, waited).await.is_ok() {
+        return;
+    }
+    // A first prompt is an argument of Claude's: as long as that starts, it is on its way. If it ends
+    // before, that tells.
+    let starts = move |live: &Live| live.session(session).is_some_and(|s| !s.state.started);
+    if app.engine.read(starts).await.unwrap_or(true) {
         return;
     }
     let idle = move |live: &Live| {

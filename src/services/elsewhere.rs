@@ -233,6 +233,7 @@ fn begin(
                 tmux_session: String::new(),
                 runtime: Runtime::External,
                 workspace_path: found.cwd.clone(),
+                task_id: None,
                 launch: Launch::default(),
                 metadata: serde_json::Map::new(),
                 claude_version: found.version.clone(),

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::live::Live;
 use crate::bus::Hub;
 use crate::domain::event::{Event, EventKind, NewEvent};
-use crate::domain::ids::{PermissionId, SessionId};
+use crate::domain::ids::{PermissionId, SessionId, TaskId};
 use crate::domain::permission::Decision;
 use crate::domain::time::Timestamp;
 use crate::store::{Db, StoreError, Write, events};
@@ -57,6 +57,14 @@ pub enum Effect {
     Interrupt(SessionId),
     /// A turn of this task's has ended: commit what it has left.
     Commit(TaskId),
+    /// The queue may be able to start its next task.
+    WakeQueue,
+    /// A task's turn has ended: see whether it is the last one.
+    Settle(TaskId),
+    /// A session was made for a task, and nothing can come of it: end it.
+    EndSession(SessionId),
+    /// A task's attempt has ended: see to what it leaves behind.
+    Finish(TaskId),
 }
 
 impl Unit {
@@ -262,6 +270,7 @@ impl<C: Fn(&[Event]), F: Fn(Effect)> Runner<C, F> {
                 (self.effects)(Effect::Answer(open.request.id, decision.clone()));
             }
         }
+        (self.effects)(Effect::WakeQueue);
         for session in self.live.sessions() {
             (self.effects)(Effect::WakeCourier(session.id));
             (self.effects)(Effect::Rewatch(session.id));

@@ -203,6 +203,7 @@ fn session(
         tmux_session: String::new(),
         runtime: Runtime::External,
         workspace_path: about.cwd.unwrap_or_default(),
+        task_id: None,
         launch,
         metadata: serde_json::Map::new(),
         claude_version: about.version,

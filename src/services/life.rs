@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::error::Error;
 use super::observe::{Report, observe};
 use super::sessions::{self, New, act, by_id, find};
-use super::{App, elsewhere, launch};
+use super::{App, elsewhere, launch, tasks};
 use crate::claude::launch::Start as Begin;
 use crate::clock;
 use crate::domain::audit::Actor;
@@ -19,14 +19,13 @@ use crate::domain::observation::Fact;
 use crate::domain::session::{
     ClaudeStatus, Process, Runtime, Session, SessionName, Source, Status,
 };
+use crate::domain::task::Heard;
 use crate::process;
 use crate::store::Write;
 use crate::tmux::Key;
 
 /// How long Claude may take to end before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
-/// Crashes within this time count against a session's `crash_restarts`. Milliseconds.
-const CRASH_WINDOW_MS: i64 = 3_600_000;
 /// How long to wait after the first crash; after each further one twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -47,6 +46,8 @@ pub async fn end(app: &Arc<App>, name: &str, actor: Actor) -> Result<(), Error> 
                 unit.write(Write::Audit(act(now, actor, "session.ended", session)));
                 unit.touch(id);
             }
+            // One that was set aside has no process whose end could tell.
+            tasks::follow(live, unit, id, &Heard::default());
             live.retire(id);
             Ok::<_, Error>(())
         })
@@ -159,12 +160,16 @@ pub async fn restart(
         elsewhere::refuse_second(app, &session).await?;
     }
     launch::installed(app).await?;
-    if let Some(process) = session.state.process {
-        tell(app, &session, Fact::EndRequested).await?;
-        end_claude(process).await;
-        super::recover::process_gone(app, id, session.state.generation).await;
-    }
-    begin(app, session, fresh, "session.restarted", actor).await
+    let generation = session.state.generation;
+    let again = async {
+        if let Some(process) = session.state.process {
+            tell(app, &session, Fact::EndRequested).await?;
+            end_claude(process).await;
+            super::recover::process_gone(app, id, generation).await;
+        }
+        begin(app, session, fresh, "session.restarted", actor).await
+    };
+    tasks::going_on(app, id, again).await
 }
 
 /// Takes over a session that somebody runs in a terminal of their own: it is ended there, and goes
@@ -210,7 +215,10 @@ pub async fn fork(
         }
     };
     let new = New {
+        // Where the other one works there may be this one too.
+        managed: true,
         name,
+        like: None,
         project: Some(session.project_id),
         prompt,
         source,
@@ -247,6 +255,7 @@ async fn begin(
         None => Begin::New(ConversationId(uuid::Uuid::new_v4().to_string())),
     };
     let conversation = begin.conversation().clone();
+    let task = tasks::recall(app, &session).await?;
     let prefix = app.config.session_prefix.clone();
     app.engine
         .run(move |live, unit| {
@@ -273,6 +282,7 @@ async fn begin(
                 }
                 unit.write(Write::Audit(act(now, actor, what, session)));
             }
+            tasks::session_begins(live, unit, id, task);
             observe(
                 live,
                 unit,
@@ -288,12 +298,10 @@ async fn begin(
 /// Starts a session again that has ended unasked, if that was wanted and has not happened too often.
 pub fn after_crash(app: &Arc<App>, session: &Session) {
     let now = clock::now();
-    let lately = session.state.crashes.iter().filter(|at| now.ms_since(**at) < CRASH_WINDOW_MS);
-    let crashes = u32::try_from(lately.count()).unwrap_or(u32::MAX);
-    let unasked = session.state.status == Status::Error && session.state.started;
-    if !unasked || crashes == 0 || crashes > session.launch.crash_restarts {
+    if !session.starts_again(now) {
         return;
     }
+    let crashes = session.crashes(now);
     let (app, id, generation) = (app.clone(), session.id, session.state.generation);
     let (tasks, shutdown) = (app.tasks.clone(), app.shutdown.clone());
     let again = async move {
@@ -306,6 +314,7 @@ pub fn after_crash(app: &Arc<App>, session: &Session) {
         tracing::warn!(session = %id, "{} has ended unasked ({crashes} within the hour) and is started again", session.name);
         if let Err(e) = begin(&app, session, false, "session.restarted", Actor::chorus()).await {
             tracing::warn!(session = %id, error = %e, "{id} could not be started again");
+            tasks::give_up(&app, id).await;
         }
     };
     tasks.spawn(async move { shutdown.run_until_cancelled(again).await });

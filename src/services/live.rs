@@ -3,6 +3,8 @@
 //! Only the engine changes it, and only together with the store, so that it is at any time what
 //! the store would give after a restart.
 
+mod tasks;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::domain::claim::Claims;
@@ -14,6 +16,8 @@ use crate::domain::session::{Process, Session, SessionName};
 use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
 use crate::store::{Db, StoreError, claims, messages, permissions, projects, rules, sessions};
+
+pub use tasks::{Known, Tasks};
 
 /// Ended sessions that stay in memory for their last hooks.
 const ENDED: usize = 256;
@@ -57,6 +61,8 @@ pub struct Live {
     pub elsewhere: HashMap<SessionId, Process>,
     /// Which task has edited which file, where several share a directory.
     pub claims: Claims,
+    /// Tasks that sessions work on, and those that changed lately.
+    pub tasks: Tasks,
     rules: Vec<Rule>,
     queues: HashMap<SessionId, VecDeque<Outgoing>>,
     heard: HashMap<SessionId, Timestamp>,
@@ -80,6 +86,7 @@ impl Live {
         for claim in claims::all(db).await? {
             live.claims.claim(claim);
         }
+        live.tasks = Tasks::load(db).await?;
         live.rules = rules::all(db).await?;
         for message in messages::under_way(db).await? {
             live.queues.entry(message.message.session_id).or_default().push_back(message);

@@ -29,6 +29,7 @@ pub mod rules;
 pub mod sessions;
 pub mod spending;
 pub mod summary;
+pub mod tasks;
 pub mod terminal;
 pub mod user_hooks;
 pub mod watch;

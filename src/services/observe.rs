@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::engine::{Effect, Unit};
 use super::live::Live;
-use super::spending;
+use super::{spending, tasks};
 use crate::domain::audit::Actor;
 use crate::domain::event::{self, EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, MessageId, SessionId, Stamp};
@@ -17,10 +17,11 @@ use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::Record;
-use crate::domain::reducer::{Change, reduce};
+use crate::domain::reducer::{Change, is_current, reduce};
 use crate::domain::rule::Place;
 use crate::domain::scrub::scrub;
 use crate::domain::session::{ClaudeStatus, SessionState, Source};
+use crate::domain::task::Heard;
 use crate::domain::time::Timestamp;
 use crate::store::Write;
 use crate::store::messages::Outgoing;
@@ -105,7 +106,7 @@ pub struct UnknownSession;
 /// Takes in a report: moves the state, and notes the rows, events and effects that follow.
 pub fn observe(live: &mut Live, unit: &mut Unit, report: Report) -> Result<(), UnknownSession> {
     let before = live.session(report.session).ok_or(UnknownSession)?.state.clone();
-    let mut intake = Intake { live, unit, id: report.session };
+    let mut intake = Intake { live, unit, id: report.session, heard: Heard::default() };
     intake.take(report);
     intake.close(&before);
     Ok(())
@@ -115,6 +116,8 @@ struct Intake<'a> {
     live: &'a mut Live,
     unit: &'a mut Unit,
     id: SessionId,
+    /// What is of interest to the session's task.
+    heard: Heard,
 }
 
 impl Intake<'_> {
@@ -196,6 +199,11 @@ impl Intake<'_> {
         let Some(session) = self.live.session_mut(self.id) else { return };
         for change in reduce(&mut session.state, o, now) {
             self.change(change, o);
+        }
+        if let (Fact::TurnEnded { background: 0 }, ClaudeStatus::Idle) =
+            (&o.fact, self.state().claude_status)
+        {
+            self.heard.turn_ended = is_current(self.state(), o);
         }
     }
 
@@ -293,11 +301,16 @@ impl Intake<'_> {
             }
             Change::Stop => self.unit.then(Effect::Interrupt(self.id)),
             Change::MaySend => self.unit.then(Effect::WakeCourier(self.id)),
-            Change::LimitOver => self.go_on(),
+            Change::LimitOver => {
+                self.unit.then(Effect::WakeQueue);
+                self.go_on();
+            }
             Change::Delivered(message) => {
+                self.heard.delivered.push(message);
                 self.deliver(message, Delivery::Delivered, None);
             }
             Change::Undelivered { message, error } => {
+                self.heard.undelivered.push((message, error.clone()));
                 self.deliver(message, Delivery::Undelivered, Some(error));
             }
         }
@@ -318,7 +331,7 @@ impl Intake<'_> {
         let data = json!({
             "session_id": self.id,
             "name": self.name(),
-            "task_id": null,
+            "task_id": self.live.session(self.id).and_then(|s| s.task_id),
             "old": old,
             "new": new,
             "detail": state.detail,
@@ -330,7 +343,15 @@ impl Intake<'_> {
         });
         self.unit.event(EventKind::ClaudeStatus, self.id, at, &data);
         if old != new {
+            if let Some(task) = self.live.session(self.id).and_then(|s| s.task_id)
+                && matches!(new, ClaudeStatus::Idle | ClaudeStatus::Stopped)
+            {
+                self.unit.then(Effect::Commit(task));
+            }
             self.unit.then(Effect::WakeCourier(self.id));
+            if matches!(new, ClaudeStatus::Idle | ClaudeStatus::Stopped) {
+                self.unit.then(Effect::WakeQueue);
+            }
         }
     }
 
@@ -358,6 +379,7 @@ impl Intake<'_> {
     // --- at the end ---
 
     fn close(&mut self, before: &SessionState) {
+        tasks::follow(self.live, self.unit, self.id, &self.heard);
         let Some(session) = self.live.session(self.id) else { return };
         let after = &session.state;
         if before == after {

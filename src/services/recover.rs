@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, couriers, ingest, keyboard, life};
+use super::{App, couriers, ingest, keyboard, life, tasks};
 use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::observation::Fact;
@@ -47,6 +47,7 @@ pub async fn run(app: &Arc<App>) {
     for id in app.engine.read(decided).await.unwrap_or_default() {
         keyboard::stand_in(app, id);
     }
+    tasks::recover(app).await;
     app.watcher.sweep();
     if !sessions.is_empty() {
         tracing::info!(sessions = sessions.len(), "took up {} sessions again", sessions.len());
@@ -107,7 +108,12 @@ pub async fn check(app: &Arc<App>, id: SessionId) {
                     report.generation = Some(generation);
                     super::tell(app, report).await;
                 }
-                None if overdue => process_gone(app, id, generation).await,
+                None if overdue => {
+                    if launched_at < app.started_at {
+                        tasks::launch_lost(app, id).await;
+                    }
+                    process_gone(app, id, generation).await;
+                }
                 None => {}
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::engine::Unit;
 use super::error::Error;
 use super::live::Live;
 use super::observe::{Report, observe};
@@ -13,15 +14,16 @@ use super::{App, elsewhere, launch, projects, spending, terminal};
 use crate::claude::launch::Start as Begin;
 use crate::claude::profile::Profile;
 use crate::domain::audit::{Act, Actor};
-use crate::domain::ids::{ConversationId, ProjectId, SessionId};
+use crate::domain::ids::{ConversationId, MessageId, ProjectId, SessionId, TaskId};
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::observation::Fact;
+use crate::domain::project::Project;
 use crate::domain::prompt::Prompt;
 use crate::domain::session::{
     Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Budget;
+use crate::domain::usage::{Budget, Usd};
 use crate::store::messages::Outgoing;
 use crate::store::{Cursor, Page, Write, sessions};
 use crate::tmux::Capture;
@@ -31,6 +33,8 @@ use crate::tmux::Capture;
 pub struct New {
     /// Its name; made of the prompt if there is none.
     pub name: Option<SessionName>,
+    /// What its name is made of instead, if that is taken with a number after it.
+    pub like: Option<SessionName>,
     /// The project; the default one if there is none.
     pub project: Option<ProjectId>,
     /// The first prompt.
@@ -39,6 +43,8 @@ pub struct New {
     pub source: MessageSource,
     /// The directory to work in; the project's root if there is none.
     pub workspace: Option<String>,
+    /// Chorus itself has made that directory, so it need not be inside of the project.
+    pub managed: bool,
     /// How Claude is launched.
     pub launch: Launch,
     /// What is kept with it.
@@ -135,16 +141,55 @@ pub async fn find_id(app: &App, name: Option<&str>) -> Result<Option<SessionId>,
 
 /// Creates a session and starts Claude in it.
 pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
-    if let Some(key) = &new.idempotency_key
+    let key = new.idempotency_key.clone();
+    if let Some(key) = &key
         && let Some(made) = sessions::by_idempotency_key(&app.db, key).await?
     {
         return by_id(app, made.id).await;
     }
+    let (prepared, start) = prepare(app, new).await?;
+    let id = prepared.id;
+    let begin = move |live: &mut Live, unit: &mut Unit| {
+        if let Some(twin) = key.as_deref().and_then(|k| live.session_of_key(k)) {
+            return Ok(Some(twin));
+        }
+        if let Some(key) = key {
+            live.remember_session_key(key, id);
+        }
+        prepared.begin(live, unit, None)?;
+        Ok::<_, Error>(None)
+    };
+    if let Some(twin) = app.engine.run(begin).await? {
+        return by_id(app, twin).await;
+    }
+    launch::run(app, start).await?;
+    by_id(app, id).await
+}
+
+/// A session that can be made: all that needs a look at the world has been looked at.
+pub(super) struct Prepared {
+    /// The id that it gets.
+    pub id: SessionId,
+    new: New,
+    project: Project,
+    workspace: String,
+    claude_version: String,
+    prompt: Option<Prompt>,
+    budget: Option<Usd>,
+    conversation: ConversationId,
+    prefix: String,
+}
+
+/// Checks everything about a session that is wanted. Tells also how to start it once it is made.
+pub(super) async fn prepare(app: &Arc<App>, new: New) -> Result<(Prepared, launch::Start), Error> {
     let project = match new.project {
         Some(id) => projects::get(app, id).await?,
         None => projects::default(app).await?,
     };
     let workspace = match &new.workspace {
+        Some(path) if new.managed => {
+            projects::folder("workspace_path", std::path::Path::new(path))?
+        }
         Some(path) => projects::inside(&project, "workspace_path", path)?,
         None => projects::folder("project", std::path::Path::new(&project.root))?,
     };
@@ -152,7 +197,6 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
     launch::check(&new.launch)?;
     spending::check(new.launch.budget_usd)
         .map_err(|_| Error::invalid("launch.budget_usd", "expected more than 0"))?;
-    let budget = new.launch.budget_usd.or(app.config.budget());
     let prompt = match new.prompt.as_deref().filter(|p| !p.is_empty()) {
         Some(text) => {
             let profile = Profile::of(&claude.version);
@@ -162,75 +206,80 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
         None => None,
     };
     let id = SessionId::new();
-    let text = prompt.as_ref().map(|p| p.text().to_owned());
-    let given = new.name.clone();
-    let fork_of = new.fork_of.clone();
-    let suggested = text.as_deref().and_then(SessionName::from_text);
-    let prefix = app.config.session_prefix.clone();
     let conversation = ConversationId(uuid::Uuid::new_v4().to_string());
-    let begin = {
-        let (conversation, workspace) =
-            (conversation.clone(), workspace.to_string_lossy().into_owned());
-        move |live: &mut Live, unit: &mut super::engine::Unit| {
-            if let Some(twin) = new.idempotency_key.as_deref().and_then(|k| live.session_of_key(k))
-            {
-                return Ok(Some(twin));
-            }
-            let name = match given {
-                Some(name) if live.is_taken(&name) => {
-                    return Err(Error::conflict(format!(
-                        "a live session is called {name} already; choose another name"
-                    )));
-                }
-                Some(name) => name,
-                None => live.free_name(&suggested.unwrap_or_else(SessionName::fallback)),
-            };
-            let now = unit.now;
-            let session = Session {
-                id,
-                project_id: project.id,
-                tmux_session: format!("{prefix}-{name}"),
-                name,
-                runtime: Runtime::Tmux,
-                workspace_path: workspace,
-                launch: new.launch,
-                metadata: new.metadata,
-                claude_version: Some(claude.version),
-                state: SessionState { budget: budget.map(Budget::of), ..SessionState::new(now) },
-                hidden: false,
-                created_at: now,
-                updated_at: now,
-            };
-            if let Some(key) = &new.idempotency_key {
-                live.remember_session_key(key.clone(), id);
-            }
-            unit.write(Write::AddSession {
-                session: Box::new(session.clone()),
-                idempotency_key: new.idempotency_key,
-            });
-            unit.write(Write::Audit(act(now, new.source.into(), "session.created", &session)));
-            live.admit(session);
-            observe(
-                live,
-                unit,
-                Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }),
-            )?;
-            if let Some(prompt) = &prompt {
-                add_first_prompt(live, unit, id, prompt, new.source)?;
-            }
-            Ok(None)
-        }
+    let begin = match new.fork_of.clone() {
+        Some(from) => Begin::Fork { from, to: conversation.clone() },
+        None => Begin::New(conversation.clone()),
     };
-    if let Some(twin) = app.engine.run(begin).await? {
-        return by_id(app, twin).await;
-    }
-    let begin = match fork_of {
-        Some(from) => Begin::Fork { from, to: conversation },
-        None => Begin::New(conversation),
-    };
+    let text = prompt.as_ref().map(|p| p.text().to_owned());
     let start = launch::Start { session: id, begin, prompt: text };
-    launch::run(app, start).await?;
-    by_id(app, id).await
+    let prepared = Prepared {
+        id,
+        budget: new.launch.budget_usd.or(app.config.budget()),
+        new,
+        project,
+        workspace: workspace.to_string_lossy().into_owned(),
+        claude_version: claude.version,
+        prompt,
+        conversation,
+        prefix: app.config.session_prefix.clone(),
+    };
+    Ok((prepared, start))
+}
+
+impl Prepared {
+    /// Makes it, about to be launched. Tells the message that is its first prompt.
+    pub(super) fn begin(
+        self,
+        live: &mut Live,
+        unit: &mut Unit,
+        task_id: Option<TaskId>,
+    ) -> Result<Option<MessageId>, Error> {
+        let Self { id, new, prompt, conversation, prefix, .. } = self;
+        let name = match new.name {
+            Some(name) if live.is_taken(&name) => {
+                return Err(Error::conflict(format!(
+                    "a live session is called {name} already; choose another name"
+                )));
+            }
+            Some(name) => name,
+            None => {
+                let text = prompt.as_ref().and_then(|p| SessionName::from_text(p.text()));
+                live.free_name(&new.like.or(text).unwrap_or_else(SessionName::fallback))
+            }
+        };
+        let now = unit.now;
+        let state = SessionState { budget: self.budget.map(Budget::of), ..SessionState::new(now) };
+        let session = Session {
+            id,
+            project_id: self.project.id,
+            tmux_session: format!("{prefix}-{name}"),
+            name,
+            runtime: Runtime::Tmux,
+            workspace_path: self.workspace,
+            task_id,
+            launch: new.launch,
+            metadata: new.metadata,
+            claude_version: Some(self.claude_version),
+            state,
+            hidden: false,
+            created_at: now,
+            updated_at: now,
+        };
+        unit.write(Write::AddSession {
+            session: Box::new(session.clone()),
+            idempotency_key: new.idempotency_key,
+        });
+        unit.write(Write::Audit(act(now, new.source.into(), "session.created", &session)));
+        live.admit(session);
+        observe(
+            live,
+            unit,
+            Report::fact(id, Source::Chorus, now, Fact::LaunchBegan { conversation }),
+        )?;
+        let Some(prompt) = &prompt else { return Ok(None) };
+        Ok(Some(add_first_prompt(live, unit, id, prompt, new.source)?))
+    }
 }
 
 /// What the audit log keeps of something that was done to a session.
@@ -242,11 +291,11 @@ pub(super) fn act(at: Timestamp, actor: Actor, action: &'static str, session: &S
 /// The first prompt goes as an argument of the command line, and is confirmed like any other.
 fn add_first_prompt(
     live: &mut Live,
-    unit: &mut super::engine::Unit,
+    unit: &mut Unit,
     id: SessionId,
     prompt: &Prompt,
     source: MessageSource,
-) -> Result<(), Error> {
+) -> Result<MessageId, Error> {
     let mut outgoing = Outgoing::queued(id, prompt.text(), source, unit.now);
     outgoing.message.delivery_status = Some(Delivery::Sending);
     let sending = Sending {
@@ -257,8 +306,9 @@ fn add_first_prompt(
     };
     live.queue_mut(id).push_back(outgoing.clone());
     unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
+    let message = sending.message;
     observe(live, unit, Report::fact(id, Source::Chorus, unit.now, Fact::SendBegan(sending)))?;
-    Ok(())
+    Ok(message)
 }
 
 /// Replaces what is kept with a session.

@@ -17,7 +17,22 @@ impl Bulk {
     /// Makes an `INSERT` of what is before the rows, the number of columns, and what is after the
     /// rows.
     pub(super) fn new(head: &str, columns: usize, tail: &str) -> Self {
-        Self::of(head, columns, |_, n| format!("${n}"), tail)
+        Self::with(head, columns, |_| String::new(), tail)
+    }
+
+    /// The same with one column more, which is made of the others: `made` is told the parameter of
+    /// the row's first column. Nothing is added if it makes nothing.
+    pub(super) fn with(
+        head: &str,
+        columns: usize,
+        made: impl Fn(usize) -> String,
+        tail: &str,
+    ) -> Self {
+        let value = |c: usize, n: usize| {
+            let made = if c + 1 == columns { made(n + 1 - columns) } else { String::new() };
+            if made.is_empty() { format!("${n}") } else { format!("${n}, {made}") }
+        };
+        Self::of(head, columns, value, tail)
     }
 
     /// Makes an `UPDATE` of what is set and where. The rows are `v`; its columns are `column1` and

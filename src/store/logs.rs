@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::bulk::Bulk;
 use super::text::hex;
 use super::{Cursor, Db, Order, Page, Result, Tx, id, json, key, named, on, text, to_json};
-use crate::domain::ids::{ConversationId, SessionId, ToolUseId};
+use crate::domain::ids::{ConversationId, SessionId, TaskId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
 use crate::domain::time::Timestamp;
 
@@ -20,7 +20,7 @@ macro_rules! list {
     ($after:literal, $order:literal) => {
         concat!(
             "SELECT id, session_id, conversation_id, tool_use_id, tool, input, result, ",
-            "result_bytes, result_sha256, status, duration_ms, agent_id, timestamp ",
+            "result_bytes, result_sha256, status, duration_ms, agent_id, timestamp, task_id ",
             "FROM command_logs WHERE session_id = $1 AND (timestamp, id) ",
             $after,
             " ($2, $3) ",
@@ -38,9 +38,12 @@ const LIST_NEWEST: &str = list!("<", "timestamp DESC, id DESC");
 
 // A later source fills in what an earlier one did not know. A final status is never taken back,
 // and where nothing new is told, no row is returned.
-static UPSERT: LazyLock<Bulk> = LazyLock::new(|| Bulk::new(UPSERT_INTO, 12, UPSERT_DO));
+static UPSERT: LazyLock<Bulk> = LazyLock::new(|| {
+    let task = |first| format!("(SELECT task_id FROM sessions WHERE id = ${first})");
+    Bulk::with(UPSERT_INTO, 12, task, UPSERT_DO)
+});
 const UPSERT_INTO: &str = "INSERT INTO command_logs (session_id, conversation_id, tool_use_id, \
-     tool, input, result, result_bytes, result_sha256, status, duration_ms, agent_id, timestamp)";
+     tool, input, result, result_bytes, result_sha256, status, duration_ms, agent_id, timestamp, task_id)";
 const UPSERT_DO: &str = "ON CONFLICT (session_id, tool_use_id) DO UPDATE SET \
      input = CASE WHEN command_logs.input = 'null' THEN excluded.input ELSE command_logs.input END, \
      result = COALESCE(command_logs.result, excluded.result), \
@@ -86,6 +89,7 @@ struct Row {
     duration_ms: Option<i64>,
     agent_id: Option<String>,
     timestamp: i64,
+    task_id: Option<i64>,
 }
 
 impl Row {
@@ -104,6 +108,7 @@ impl Row {
             duration_ms: self.duration_ms,
             agent_id: self.agent_id,
             timestamp: Timestamp(self.timestamp),
+            task_id: self.task_id.map(TaskId),
         })
     }
 }

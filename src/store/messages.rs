@@ -1,7 +1,7 @@
 //! Messages: what was said, and the prompts that are still to be sent.
 
 use super::{Cursor, Db, Order, Page, Result, Tx, id, key, named, on, text};
-use crate::domain::ids::{ConversationId, MessageId, SessionId};
+use crate::domain::ids::{ConversationId, MessageId, SessionId, TaskId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::prompt;
 use crate::domain::record::{Message, Utterance};
@@ -12,7 +12,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, session_id, conversation_id, direction, content, source, outgoing, raw, clear_draft, ",
-            "delivery_status, delivery_error, agent_id, timestamp FROM session_messages ",
+            "delivery_status, delivery_error, agent_id, timestamp, task_id FROM session_messages ",
             $rest
         )
     };
@@ -28,11 +28,12 @@ const BY_IDEMPOTENCY_KEY: &str = select!("WHERE session_id = $1 AND idempotency_
 const UNDER_WAY: &str = select!("WHERE delivery_status IN ('queued', 'sending') ORDER BY id");
 const INSERT: &str = "INSERT INTO session_messages (id, session_id, conversation_id, direction, \
      content, source, outgoing, raw, clear_draft, prompt_digest, delivery_status, agent_id, \
-     idempotency_key, timestamp) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+     idempotency_key, timestamp, task_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+     (SELECT task_id FROM sessions WHERE id = $2))";
 const SAY: &str = "INSERT INTO session_messages (id, session_id, conversation_id, utterance_key, \
-     direction, content, source, agent_id, timestamp) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+     direction, content, source, agent_id, timestamp, task_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT task_id FROM sessions WHERE id = $2)) \
      ON CONFLICT (conversation_id, utterance_key) DO NOTHING RETURNING id";
 const DELIVER: &str = "UPDATE session_messages SET delivery_status = $2, delivery_error = $3, \
      outgoing = CASE WHEN $2 IN ('delivered', 'undelivered') THEN NULL ELSE outgoing END \
@@ -77,6 +78,7 @@ impl Outgoing {
             delivery_error: None,
             agent_id: None,
             timestamp: at,
+            task_id: None,
         };
         Self { message, text: Some(text.to_owned()), raw: false, force: false }
     }
@@ -97,6 +99,7 @@ struct Row {
     delivery_error: Option<String>,
     agent_id: Option<String>,
     timestamp: i64,
+    task_id: Option<i64>,
 }
 
 impl Row {
@@ -115,6 +118,7 @@ impl Row {
             delivery_error: self.delivery_error,
             agent_id: self.agent_id,
             timestamp: Timestamp(self.timestamp),
+            task_id: self.task_id.map(TaskId),
         };
         Ok(Outgoing {
             message,

@@ -22,6 +22,7 @@ pub mod rules;
 pub mod schema;
 pub mod sessions;
 mod sqlite;
+pub mod tasks;
 mod text;
 pub mod usage;
 mod write;
@@ -236,7 +237,7 @@ fn statements() -> Vec<&'static str> {
         usage::STATEMENTS,
     ];
     let sized = events::statements().chain(logs::statements()).chain(sessions::statements());
-    let sized = sized.chain(retention::statements());
+    let sized = sized.chain(retention::statements()).chain(tasks::statements());
     fixed.concat().into_iter().chain(sized).collect()
 }
 

@@ -29,8 +29,9 @@ const LIST: &str = select!(
      ORDER BY requested_at DESC, id DESC LIMIT $5"
 );
 const INSERT: &str = "INSERT INTO permission_requests (id, session_id, conversation_id, tool, \
-     input, summary, tool_use_id, agent_type, status, requested_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
+     input, summary, tool_use_id, agent_type, status, requested_at, updated_at, task_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+     (SELECT task_id FROM sessions WHERE id = $2)) ON CONFLICT (id) DO NOTHING";
 const MOVE: &str = "UPDATE permission_requests SET status = $2, updated_at = $3, \
      input = COALESCE(CAST($4 AS TEXT), input), summary = $5, updated_input = $6, rule_id = $7, \
      rule = $8 WHERE id = $1";

@@ -5,7 +5,8 @@ use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
 
-const LIST: &str = "SELECT id, name, root, git, created_at, updated_at FROM projects ORDER BY name, id";
+const LIST: &str =
+    "SELECT id, name, root, git, created_at, updated_at FROM projects ORDER BY name, id";
 const INSERT: &str = "INSERT INTO projects (id, name, root, git, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";
 const UPDATE: &str = "UPDATE projects SET name = $2, git = $3, updated_at = $4 WHERE id = $1";

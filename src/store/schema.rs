@@ -6,9 +6,10 @@ use sqlx::migrate::Migrator;
 use super::{Db, Result, StoreError, on, postgres, sqlite};
 
 /// Our tables: each after those it refers to.
-pub(super) const TABLES: [&str; 22] = [
+pub(super) const TABLES: [&str; 23] = [
     "projects",
     "sessions",
+    "counters",
     "tasks",
     "task_labels",
     "task_dependencies",

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::bulk::Bulk;
 use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, text, to_json};
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, TaskId};
 use crate::domain::session::{BadName, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
 
@@ -12,7 +12,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, name, tmux_session, runtime, workspace_path, launch, metadata, ",
-            "claude_version, state, hidden, created_at, updated_at FROM sessions ",
+            "claude_version, state, hidden, task_id, created_at, updated_at FROM sessions ",
             $rest
         )
     };
@@ -32,8 +32,9 @@ const LIST: &str = select!(
 );
 const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, runtime, \
      workspace_path, launch, metadata, claude_version, state, status, \
-     claude_status, live, hidden, created_at, updated_at, idempotency_key) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+     claude_status, live, hidden, created_at, updated_at, idempotency_key, task_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+const SET_TASK: &str = "UPDATE sessions SET task_id = $2 WHERE id = $1";
 static SAVE: LazyLock<Bulk> = LazyLock::new(|| Bulk::update(SAVE_SET, &SAVE_TYPES, SAVE_ON));
 const SAVE_SET: &str = "UPDATE sessions SET launch = v.column2, metadata = v.column3, \
      claude_version = v.column4, state = v.column5, status = v.column6, \
@@ -47,7 +48,7 @@ const SAVE_ON: &str = "WHERE sessions.id = v.column1";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    SAVE.statements().chain([LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, INSERT])
+    SAVE.statements().chain([LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, INSERT, SET_TASK])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -63,6 +64,7 @@ struct Row {
     claude_version: Option<String>,
     state: String,
     hidden: i64,
+    task_id: Option<i64>,
     created_at: i64,
     updated_at: i64,
 }
@@ -85,6 +87,7 @@ impl Row {
             claude_version: self.claude_version,
             state: json::<SessionState>("sessions.state", &self.state)?,
             hidden: self.hidden != 0,
+            task_id: self.task_id.map(TaskId),
             created_at: Timestamp(self.created_at),
             updated_at: Timestamp(self.updated_at),
         })
@@ -154,11 +157,18 @@ pub(super) async fn insert(tx: &mut Tx, s: &Session, idempotency_key: Option<&st
         .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
         .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
         .bind(i64::from(s.is_live())).bind(i64::from(s.hidden))
-        .bind(s.created_at.0).bind(s.updated_at.0).bind(idempotency_key.map(super::key)));
+        .bind(s.created_at.0).bind(s.updated_at.0).bind(idempotency_key.map(super::key))
+        .bind(s.task_id.map(|task| task.0)));
     Ok(())
 }
 
-/// Saves sessions, each of them once.
+/// Notes what a session works on. What is written for it from here on is stamped with that.
+pub(super) async fn set_task(tx: &mut Tx, session: SessionId, task: Option<TaskId>) -> Result<()> {
+    on!(execute tx, sqlx::query(SET_TASK).bind(session.to_string()).bind(task.map(|task| task.0)));
+    Ok(())
+}
+
+/// Saves sessions, each of them once; not what they work on.
 pub(super) async fn save(tx: &mut Tx, sessions: &[Session]) -> Result<()> {
     for (sql, part) in SAVE.parts(sessions) {
         on!(write tx, c => {

@@ -142,6 +142,7 @@ fn session(project: &Project, name: &str) -> Session {
         tmux_session: format!("claude-{name}"),
         runtime: Runtime::Tmux,
         workspace_path: "/w".into(),
+        task_id: None,
         launch: Launch::default(),
         metadata: serde_json::Map::new(),
         claude_version: Some("2.1.329".into()),

@@ -88,8 +88,9 @@ const IS_COPY: &str = "SELECT message_id FROM token_usage WHERE message_id = $1 
      AND conversation_id <> $2 AND (request_id = $3 OR responded_at = $4) LIMIT 1";
 const INSERT: &str = "INSERT INTO token_usage (conversation_id, message_id, session_id, model, \
      input_tokens, output_tokens, cache_creation_input_tokens, cache_read_input_tokens, \
-     told_nanos, estimated_nanos, responded_at, request_id) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+     told_nanos, estimated_nanos, responded_at, request_id, task_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+     (SELECT task_id FROM sessions WHERE id = $3))";
 const UPDATE: &str = "UPDATE token_usage SET output_tokens = $3, told_nanos = $4, estimated_nanos = $5, \
      request_id = $6, message_id = $7 WHERE conversation_id = $1 AND message_id = $2";
 const ADD_TO_SESSION: &str =

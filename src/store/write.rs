@@ -4,8 +4,8 @@
 //! commit. Events come last, so that their ids are in the order of the commits.
 
 use super::{
-    Result, Tx, audit, claims, conversations, events, logs, messages, permissions, projects, retention,
-    rules, sessions, usage,
+    Result, Tx, audit, claims, conversations, events, logs, messages, permissions, projects,
+    retention, rules, sessions, tasks, usage,
 };
 use crate::domain::audit::Act;
 use crate::domain::claim::Claim;
@@ -19,6 +19,7 @@ use crate::domain::project::Project;
 use crate::domain::record::{Response, ToolCall, Total, Utterance};
 use crate::domain::rule::Rule;
 use crate::domain::session::Session;
+use crate::domain::task::{Attempt, Task};
 use crate::domain::time::Timestamp;
 
 /// A permission request's row, with what only the store keeps.
@@ -177,6 +178,33 @@ pub enum Write {
     AddClaim(Claim),
     /// A task is over: nothing is claimed by it any more.
     ReleaseClaims(TaskId),
+    /// Adds a task.
+    AddTask {
+        /// The task.
+        task: Box<Task>,
+        /// Makes a repeated request safe.
+        idempotency_key: Option<String>,
+    },
+    /// Changes one; of its labels and what it depends on, only what the task itself shows.
+    SaveTask(Box<Task>),
+    /// Changes one together with its labels and what it depends on.
+    RelinkTask(Box<Task>),
+    /// Removes one that nothing depends on, with its attempts.
+    DeleteTask(TaskId),
+    /// Adds an attempt, or changes it.
+    SaveAttempt {
+        /// Of which task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Box<Attempt>,
+    },
+    /// What a session works on from here on: what is written for it later is stamped with that.
+    SetTask {
+        /// The session.
+        session: SessionId,
+        /// The task.
+        task: Option<TaskId>,
+    },
     /// Something was done that is for the audit log.
     Audit(Act),
     /// An event.
@@ -295,6 +323,14 @@ impl Tx {
             Write::RuleHit { id, at } => rules::hit(self, id, at).await,
             Write::AddClaim(claim) => claims::insert(self, &claim).await,
             Write::ReleaseClaims(task) => claims::release(self, task).await,
+            Write::AddTask { task, idempotency_key } => {
+                tasks::insert(self, &task, idempotency_key.as_deref()).await
+            }
+            Write::SaveTask(task) => tasks::update(self, &task).await,
+            Write::RelinkTask(task) => tasks::relink(self, &task).await,
+            Write::DeleteTask(id) => tasks::delete(self, id).await,
+            Write::SaveAttempt { task, attempt } => tasks::save_attempt(self, task, &attempt).await,
+            Write::SetTask { session, task } => sessions::set_task(self, session, task).await,
             Write::Audit(act) => {
                 made.acts.push(act);
                 Ok(())

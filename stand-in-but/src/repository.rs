@@ -167,7 +167,8 @@ impl Repository {
             tree = self.tree_with(&tree, &changed, &stack.tip)?;
         }
         let tree = self.git(&["rev-parse", &format!("{tree}^{{tree}}")])?;
-        let mut args = vec!["-c", "user.name=GitButler", "-c", "user.email=gitbutler@gitbutler.com"];
+        let mut args =
+            vec!["-c", "user.name=GitButler", "-c", "user.email=gitbutler@gitbutler.com"];
         args.extend(["commit-tree", &tree, "-p", &state.target]);
         for stack in state.stacks.iter().filter(|s| s.tip != state.target) {
             args.extend(["-p", &stack.tip]);

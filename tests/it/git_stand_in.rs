@@ -104,7 +104,8 @@ fn its_words_have_the_recorded_shapes() {
     r.but(&["branch", "new", "task-2", "--json"]);
     r.write("a.txt", "a changed\n");
     r.write("b.txt", "b changed\n");
-    let commit = r.but(&["commit", "-b", "task-1", "-m", "A", "-m", "more", "--json", "--", "a.txt"]);
+    let commit =
+        r.but(&["commit", "-b", "task-1", "-m", "A", "-m", "more", "--json", "--", "a.txt"]);
     assert_alike(&commit, "commit");
     assert_eq!(r.git(&["rev-parse", "task-1"]), commit["commitId"]);
     assert_eq!(r.git(&["show", "-s", "--format=%B", "task-1"]), "A\n\nmore");

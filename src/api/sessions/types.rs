@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::api::permissions::Answer;
 use crate::api::problem::Problem;
-use crate::domain::ids::{ConversationId, ProjectId, SessionId};
+use crate::domain::ids::{ConversationId, ProjectId, SessionId, TaskId};
 use crate::domain::message::MessageSource;
 use crate::domain::permission::Verdict;
 use crate::domain::record::Usage;
@@ -51,7 +51,7 @@ pub struct SessionView {
     /// The running process.
     pub pid: Option<u32>,
     /// The task it works on.
-    pub task_id: Option<i64>,
+    pub task_id: Option<TaskId>,
     /// The permission that it waits for longest, in one line.
     pub permission_prompt: Option<String>,
     /// Permission requests that nobody has decided.
@@ -101,7 +101,7 @@ impl SessionView {
             claude_version: s.claude_version,
             restarts: s.state.generation.saturating_sub(1),
             pid: s.state.process.map(|p| p.pid),
-            task_id: None,
+            task_id: s.task_id,
             permission_prompt: beside.permission_prompt.clone(),
             pending_permissions: beside.pending_permissions,
             queued_messages: beside.queued_messages,

@@ -29,6 +29,7 @@ fn session(status: ClaudeStatus) -> Session {
         tmux_session: "claude-fix".into(),
         runtime: Runtime::Tmux,
         workspace_path: "/w".into(),
+        task_id: None,
         launch: Launch::default(),
         metadata: serde_json::Map::new(),
         claude_version: None,

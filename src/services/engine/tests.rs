@@ -26,7 +26,14 @@ async fn engine() -> (tempfile::TempDir, Db, Arc<Hub>, Engine) {
 fn project(name: &str) -> Project {
     let at = Timestamp(1);
     let (name, root) = (name.to_owned(), format!("/{name}"));
-    Project { id: ProjectId::new(), name, root, git: GitSettings::default(), created_at: at, updated_at: at }
+    Project {
+        id: ProjectId::new(),
+        name,
+        root,
+        git: GitSettings::default(),
+        created_at: at,
+        updated_at: at,
+    }
 }
 
 fn add(live: &mut Live, unit: &mut Unit, project: Project) {

@@ -8,16 +8,15 @@ use super::{backend, ready};
 use crate::domain::ids::TaskId;
 use crate::domain::project::Project;
 use crate::domain::session::{Launch, Session};
-use crate::domain::task::GitBackend;
+use crate::domain::task::{Attempt, GitBackend};
 use crate::git::{Backend, Branch, GitError, slug};
 
 /// Names that are tried for a branch.
 const NAMES: u32 = 100;
 
 /// What would break a workspace of GitButler's, or take the work of everybody in it.
-const HISTORY: [&str; 9] = [
-    "commit", "push", "stash", "rebase", "merge", "reset", "cherry-pick", "checkout", "switch",
-];
+const HISTORY: [&str; 9] =
+    ["commit", "push", "stash", "rebase", "merge", "reset", "cherry-pick", "checkout", "switch"];
 
 /// A place to work in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +31,19 @@ pub struct Prepared {
     pub worktree: Option<String>,
     /// The directory to work in.
     pub workspace: PathBuf,
+}
+
+impl Prepared {
+    /// The attempt that works there.
+    pub fn on(&self, attempt: Attempt) -> Attempt {
+        Attempt {
+            git_backend: self.backend,
+            branch: self.branch.clone(),
+            base_commit: self.base_commit.clone(),
+            worktree: self.worktree.clone(),
+            ..attempt
+        }
+    }
 }
 
 /// How a task's Claude is launched, because of where it works.
@@ -89,7 +101,8 @@ pub async fn prepare(
             }
         }
     };
-    let worktree = (kind == GitBackend::Worktree).then(|| branch.dir.to_string_lossy().into_owned());
+    let worktree =
+        (kind == GitBackend::Worktree).then(|| branch.dir.to_string_lossy().into_owned());
     Ok(Prepared {
         backend: kind,
         branch: Some(branch.name),

@@ -48,7 +48,8 @@ pub async fn attribute(
     let sessions: Vec<(SessionId, Option<TaskId>)> = app
         .engine
         .read(move |live| {
-            let sessions = live.sessions().filter(|s| Path::new(&s.workspace_path).starts_with(&here));
+            let sessions =
+                live.sessions().filter(|s| Path::new(&s.workspace_path).starts_with(&here));
             sessions.map(|s| (s.id, s.task_id)).collect()
         })
         .await?;

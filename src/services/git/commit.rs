@@ -141,7 +141,8 @@ async fn step(
     let task = known.task.id;
     let root = &backend.repository().root;
     let changes = backend.repository().status().await?.changes;
-    let failed = |e: Error| GitError::Unexpected { command: "claims".into(), problem: e.to_string() };
+    let failed =
+        |e: Error| GitError::Unexpected { command: "claims".into(), problem: e.to_string() };
     attribute::attribute(app, (project.id, task), root, &changes).await.map_err(failed)?;
     let read = app.engine.read(move |live| live.claims.paths_of(task)).await;
     let paths = read.map_err(|e| failed(e.into()))?;

@@ -97,7 +97,11 @@ async fn take_back(app: &App, task: &Task, attempt: &Attempt) -> Result<(), Erro
 
 /// Takes a finished attempt's branch away, with its edits and its worktree. Tells its last commit, from
 /// which it can be had back.
-pub async fn discard(app: &App, task: &Task, attempt: &Attempt) -> Result<Option<String>, Error> {
+pub async fn discard(app: &App, id: TaskId) -> Result<Option<String>, Error> {
+    let Some(Known { task, attempt: Some(attempt) }) = Known::read(&app.db, id).await? else {
+        return Ok(None);
+    };
+    let (task, attempt) = (&task, &attempt);
     let project = project(app, task).await?;
     let Some((backend, branch)) = backend::of(app, &project, attempt).await? else {
         return Err(Error::conflict(
@@ -108,7 +112,7 @@ pub async fn discard(app: &App, task: &Task, attempt: &Attempt) -> Result<Option
         let _turn = app.git.turns.take(&backend.repository().common).await;
         backend.discard(&branch).await?
     };
-    let (id, number, head) = (task.id, attempt.number, commit.clone());
+    let (number, head) = (attempt.number, commit.clone());
     app.engine
         .run(move |live, unit| {
             noted(live, unit, id, number, |known, now| {
@@ -133,13 +137,11 @@ pub async fn discard(app: &App, task: &Task, attempt: &Attempt) -> Result<Option
 
 /// Tells what can be done with an attempt's branch; pushes it and makes a pull request, if that is
 /// wanted. `None` if there is no branch.
-pub async fn offer(
-    app: &App,
-    task: &Task,
-    attempt: &Attempt,
-    push: bool,
-    pr: bool,
-) -> Result<Option<Offer>, Error> {
+pub async fn offer(app: &App, id: TaskId, push: bool, pr: bool) -> Result<Option<Offer>, Error> {
+    let Some(Known { task, attempt: Some(attempt) }) = Known::read(&app.db, id).await? else {
+        return Ok(None);
+    };
+    let (task, attempt) = (&task, &attempt);
     let project = project(app, task).await?;
     let Some((backend, branch)) = backend::of(app, &project, attempt).await? else {
         return Ok(None);

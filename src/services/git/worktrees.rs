@@ -86,9 +86,9 @@ async fn look(
     let session = app
         .engine
         .read(move |live| {
-            let lives = live.sessions().find(|s| {
-                s.is_live() && Path::new(&s.workspace_path).starts_with(&here)
-            });
+            let lives = live
+                .sessions()
+                .find(|s| s.is_live() && Path::new(&s.workspace_path).starts_with(&here));
             lives.map(|s| s.name.to_string())
         })
         .await?;

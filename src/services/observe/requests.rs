@@ -15,6 +15,7 @@ use crate::domain::permission::{
 use crate::domain::rule::{self, Place, RuleMatch};
 use crate::domain::scrub::{scrub, scrub_json};
 use crate::domain::session::Source;
+use crate::domain::task::Heard;
 use crate::domain::time::Timestamp;
 use crate::services::engine::Effect;
 use crate::services::live::Open;
@@ -36,7 +37,7 @@ pub fn reconsider(
             open.place = places.remove(&id).or(open.place.take());
         }
         let now = unit.now;
-        let mut intake = Intake { live, unit, id: session };
+        let mut intake = Intake { live, unit, id: session, heard: Heard::default() };
         intake.apply_rules(id, now);
         intake.close(&before);
         let open = live.open.get(&id).filter(|open| open.decision.is_some());

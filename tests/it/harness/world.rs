@@ -297,6 +297,12 @@ impl World {
         self.get(format!("/api/sessions/{name}")).await.expect(200).json()
     }
 
+    /// The default project's id.
+    pub async fn default_project(&self) -> String {
+        let projects = self.get("/api/projects").await.rows();
+        projects[0]["id"].as_str().expect("an id").to_owned()
+    }
+
     /// Waits until Claude does this: `idle`, `busy`, `waiting`, `stopped`.
     pub async fn wait_for_status(&self, session: &str, status: &str) -> Value {
         self.wait_for(&format!("{session} is {status}"), async || {

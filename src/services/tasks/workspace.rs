@@ -1,0 +1,47 @@
+//! Where a task is worked on, and what keeps its edits apart. The one place where an attempt's
+//! workspace is made before its session, and left when it ends.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::domain::project::Project;
+use crate::domain::task::{Attempt, AttemptOutcome, Task};
+use crate::services::error::Error;
+use crate::services::git::{self, Prepared};
+use crate::services::{App, projects};
+
+/// Makes ready the directory in which a task's next attempt works, in a session of its own.
+pub async fn prepare(app: &Arc<App>, task: &Task, project: &Project) -> Result<Prepared, Error> {
+    let workspace = match &task.options.workspace_path {
+        Some(path) => projects::inside(project, "options.workspace_path", path)?,
+        None => projects::folder("project", Path::new(&project.root))?,
+    };
+    git::prepare(app, project, (task.id, &task.title), task.options.git, &workspace, true).await
+}
+
+/// The same for a task that is given to a session which is there already, in its directory.
+pub async fn join(
+    app: &Arc<App>,
+    task: &Task,
+    project: &Project,
+    directory: &str,
+) -> Result<Prepared, Error> {
+    let directory = Path::new(directory);
+    git::prepare(app, project, (task.id, &task.title), task.options.git, directory, false).await
+}
+
+/// Takes back what was made ready for an attempt that did not come about.
+pub async fn take_back(app: &Arc<App>, task: &Task, prepared: &Prepared, attempt: Attempt) {
+    let outcome = Some(AttemptOutcome::Undelivered);
+    git::finish(app, task, &Attempt { outcome, ..prepared.on(attempt) }).await;
+}
+
+/// A person is about to end an attempt: what it has left so far is committed.
+pub async fn settle(app: &Arc<App>, task: &Task, attempt: &Attempt) {
+    git::settle(app, task, attempt).await;
+}
+
+/// An attempt has ended, and its session with it if that was its own.
+pub async fn finish(app: &Arc<App>, task: &Task, attempt: &Attempt) {
+    git::finish(app, task, attempt).await;
+}

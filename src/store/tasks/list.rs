@@ -1,0 +1,218 @@
+//! Lists of tasks: named orders and filters, each pair a statement of its own, so that the database
+//! reads no more rows than a page has.
+
+use std::sync::LazyLock;
+
+use super::super::{BadCursor, Cursor, Db, Page, Result, on, text};
+use super::{Row, select};
+use crate::domain::ids::{ProjectId, SessionId};
+use crate::domain::names::names;
+use crate::domain::task::{Task, TaskStatus};
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    /// The most important first, then as people put them, then by id.
+    #[default]
+    Priority,
+    /// The last created first.
+    CreatedAt,
+    /// Those that wait for somebody first, then the running, assigned, pending, failed and completed ones;
+    /// within these by priority.
+    Status,
+}
+
+names!(Sort { Priority => "priority", CreatedAt => "created_at", Status => "status" });
+
+/// The order of statuses in a list.
+const STATUSES: [TaskStatus; 6] = [
+    TaskStatus::Waiting,
+    TaskStatus::Running,
+    TaskStatus::Assigned,
+    TaskStatus::Pending,
+    TaskStatus::Failed,
+    TaskStatus::Completed,
+];
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only with this status.
+    pub status: Option<TaskStatus>,
+    /// Only of this project.
+    pub project: Option<ProjectId>,
+    /// Only with this label.
+    pub label: Option<String>,
+    /// Only those that this session works on, or did last.
+    pub session: Option<SessionId>,
+}
+
+/// A task in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The task.
+    pub task: Task,
+    /// Nothing that it depends on is open.
+    pub ready: bool,
+}
+
+/// The filters' columns. The number of a combination has a bit for each.
+const FILTERS: [&str; 4] = [
+    "status = {}",
+    "project_id = {}",
+    "id IN (SELECT task_id FROM task_labels WHERE label = {})",
+    "session_id = {}",
+];
+
+static BY_RANK: LazyLock<Vec<String>> =
+    LazyLock::new(|| combinations("(rank, position, id) > ($1, $2, $3)", 4, "rank, position, id"));
+static BY_AGE: LazyLock<Vec<String>> = LazyLock::new(|| combinations("id < $1", 2, "id DESC"));
+
+/// A statement for each combination of filters, whose parameters begin with `first`.
+fn combinations(after: &str, first: usize, order: &str) -> Vec<String> {
+    let select = select!("WHERE ");
+    let columns = select.strip_prefix("SELECT ").unwrap_or(select);
+    let ready = "CAST(CASE WHEN EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks n \
+        ON n.id = d.depends_on WHERE d.task_id = tasks.id AND n.status <> 'completed') \
+        THEN 0 ELSE 1 END AS BIGINT) AS ready";
+    let statement = |which: usize| {
+        let mut sql = format!("SELECT {ready}, {columns}{after}");
+        let mut n = first;
+        for (bit, filter) in FILTERS.iter().enumerate().filter(|(bit, _)| which >> bit & 1 == 1) {
+            let _ = bit;
+            sql.push_str(" AND ");
+            sql.push_str(&filter.replace("{}", &format!("${n}")));
+            n += 1;
+        }
+        format!("{sql} ORDER BY {order} LIMIT ${n}")
+    };
+    (0..1 << FILTERS.len()).map(statement).collect()
+}
+
+#[cfg(test)]
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    BY_RANK.iter().chain(BY_AGE.iter()).map(String::as_str)
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct ListRow {
+    ready: i64,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
+/// Lists tasks.
+pub async fn list(
+    db: &Db,
+    filter: &Filter,
+    sort: Sort,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Result<Page<Listed>, BadCursor>> {
+    let place = match after.map(|cursor| Place::of(cursor, sort)).transpose() {
+        Ok(place) => place.unwrap_or_default(),
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let want = limit + 1;
+    let rows = match (sort, filter.status) {
+        (Sort::CreatedAt, _) => by_age(db, filter, place.id, want).await?,
+        (Sort::Priority, _) | (Sort::Status, Some(_)) => by_rank(db, filter, place, want).await?,
+        (Sort::Status, None) => {
+            let mut rows = Vec::new();
+            for (n, status) in STATUSES.iter().enumerate().skip(place.status) {
+                let filter = Filter { status: Some(*status), ..filter.clone() };
+                let from = if n == place.status { place } else { Place::default() };
+                let left = want - u32::try_from(rows.len()).unwrap_or(want);
+                rows.extend(by_rank(db, &filter, from, left).await?);
+                if rows.len() >= want as usize {
+                    break;
+                }
+            }
+            rows
+        }
+    };
+    let listed = |row: ListRow| Ok(Listed { task: row.row.task()?, ready: row.ready != 0 });
+    let listed = rows.into_iter().map(listed).collect::<Result<Vec<_>>>()?;
+    Ok(Ok(Page::of(listed, limit, |l| Place::after(&l.task).cursor(sort))))
+}
+
+async fn by_rank(db: &Db, filter: &Filter, from: Place, limit: u32) -> Result<Vec<ListRow>> {
+    let (which, values) = given(filter);
+    Ok(on!(read db, c => {
+        let query = sqlx::query_as(BY_RANK[which].as_str()).bind(from.rank).bind(from.position).bind(from.id);
+        values.iter().fold(query, |q, v| q.bind(v.clone())).bind(i64::from(limit)).fetch_all(c).await?
+    }))
+}
+
+async fn by_age(db: &Db, filter: &Filter, from: i64, limit: u32) -> Result<Vec<ListRow>> {
+    let (which, values) = given(filter);
+    let from = if from == 0 { i64::MAX } else { from };
+    Ok(on!(read db, c => {
+        let query = sqlx::query_as(BY_AGE[which].as_str()).bind(from);
+        values.iter().fold(query, |q, v| q.bind(v.clone())).bind(i64::from(limit)).fetch_all(c).await?
+    }))
+}
+
+/// Which filters are given, and their values.
+fn given(filter: &Filter) -> (usize, Vec<String>) {
+    let values = [
+        filter.status.map(|s| s.to_string()),
+        filter.project.map(|p| p.to_string()),
+        filter.label.as_deref().map(|l| text(l).into_owned()),
+        filter.session.map(|s| s.to_string()),
+    ];
+    let which = values.iter().enumerate().map(|(bit, v)| usize::from(v.is_some()) << bit).sum();
+    (which, values.into_iter().flatten().collect())
+}
+
+/// Where a page begins: after the task with these. The default is before all of them.
+#[derive(Clone, Copy)]
+struct Place {
+    status: usize,
+    rank: i64,
+    position: i64,
+    id: i64,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { status: 0, rank: i64::MIN, position: 0, id: 0 }
+    }
+}
+
+impl Place {
+    fn after(task: &Task) -> Self {
+        let status = STATUSES.iter().position(|s| *s == task.status).unwrap_or(0);
+        Self { status, rank: -task.priority, position: task.position, id: task.id.0 }
+    }
+
+    /// A cursor's tie-breaker has letters, digits and hyphens: a negative rank begins with `m`.
+    fn cursor(self, sort: Sort) -> Cursor {
+        let rank = self.rank.unsigned_abs();
+        let sign = if self.rank < 0 { "m" } else { "" };
+        let id = format!("{sign}{rank}-{}-{}", self.position, self.id);
+        let at = if sort == Sort::Status { self.status as i64 } else { 0 };
+        Cursor { at, id }
+    }
+
+    fn of(cursor: &Cursor, sort: Sort) -> Result<Self, BadCursor> {
+        let mut parts = cursor.id.split('-');
+        let mut number = |negative: bool| {
+            let part = parts.next().ok_or(BadCursor)?;
+            let (sign, digits) = match part.strip_prefix('m').filter(|_| negative) {
+                Some(digits) => (-1, digits),
+                None => (1, part),
+            };
+            digits.parse::<i64>().map(|n| sign * n).map_err(|_| BadCursor)
+        };
+        let place = Self {
+            status: usize::try_from(cursor.at).map_err(|_| BadCursor)?,
+            rank: number(true)?,
+            position: number(false)?,
+            id: number(false)?,
+        };
+        let known = sort == Sort::Status && place.status < STATUSES.len() || place.status == 0;
+        (known && parts.next().is_none()).then_some(place).ok_or(BadCursor)
+    }
+}
