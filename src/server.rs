@@ -186,7 +186,7 @@ pub fn lock(data: &DataDir) -> Result<File> {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => match Running::find(data) {
             Some(other) => bail!(
-                "a server is running already on {}: pid {}, {}. Use that one, or choose another --data-dir",
+                "a server is running already on {}: pid {}, {}. Use that one, end it with `chorus stop`, or choose another --data-dir",
                 data.0.display(),
                 other.pid,
                 other.url

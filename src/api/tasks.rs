@@ -202,6 +202,7 @@ pub async fn start(
     request_body = RestartClaude,
     responses((status = 202, body = TaskView), (status = 404, body = Problem),
         (status = 409, description = "It has no Claude", body = Problem),
+        (status = 422, description = "An unusable field", body = Problem),
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
 pub async fn restart_claude(
     State(app): State<Arc<App>>,

@@ -2,6 +2,7 @@
 
 mod decide;
 mod git;
+mod task;
 mod usage;
 mod wait;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 pub use decide::{AddRule, Approve, Deny, Many, Rules};
 pub use git::{Git, OfProject, Worktrees};
+pub use task::{Ask, EditTask, ListTasks, NewTask, Tasks};
 pub use wait::{Until, Wait, WaitFor};
 
 use super::exit::Exit;
@@ -67,6 +69,12 @@ pub enum Command {
     Run(Run),
     /// Start Claude without a prompt; starts the server if none runs.
     New(New),
+    /// Tasks: what Claude is to do, one after the other or side by side.
+    Task {
+        /// What to do.
+        #[command(subcommand)]
+        what: Tasks,
+    },
     /// Watch and steer all sessions live in this terminal.
     Top,
     /// List the sessions: what Claude does, for how long, and who says so.
@@ -198,6 +206,8 @@ pub enum Command {
     Open,
     /// Run the server.
     Serve(Serve),
+    /// End the server. Sessions run on, and the next server takes them up.
+    Stop,
     /// Show every setting and where it comes from.
     Config,
     /// Look after the database.
@@ -392,11 +402,16 @@ fn permission_mode(text: &str) -> Result<PermissionMode, String> {
     })
 }
 
-/// Starts Claude on a prompt.
+/// Starts Claude on a prompt: a task of its own.
 #[derive(Debug, clap::Args)]
 pub struct Run {
     /// What Claude is to do. `-` reads it from standard input.
     pub prompt: String,
+    /// The task's title [default: the prompt's first line].
+    #[arg(long)]
+    pub title: Option<String>,
+    #[command(flatten)]
+    pub ask: Ask,
     #[command(flatten)]
     pub launch: Launch,
     /// Show the session's terminal in this one at once.

@@ -13,7 +13,8 @@ use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
 use super::{
-    attach, audit, git, import, launch, life, notify, permissions, rules, show, start, top, usage,
+    attach, audit, git, import, launch, life, notify, permissions, rules, show, start, stop, task,
+    top, usage,
 };
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
@@ -28,18 +29,20 @@ const CONFIRMATION: Duration = Duration::from_secs(30);
 /// Carries out a command.
 pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
     match command {
-        Command::Run(Run { prompt, launch, attach, wait }) => {
+        Command::Run(Run { prompt, title, ask, launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
             let prompt = text_or_stdin(prompt)?;
-            return launch::create(&client, launch, Some(prompt), attach, &wait, json).await;
+            let new = task::plain(&client, prompt, title, ask, launch).await?;
+            return launch::task(&client, new, attach, &wait, json).await;
         }
         Command::New(New { launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
-            return launch::create(&client, launch, None, attach, &wait, json).await;
+            return launch::session(&client, launch, attach, &wait, json).await;
         }
         Command::Top => return top::run(data, json).await,
         Command::StatusLine => notify::status_line(data, json).await?,
         Command::Open => open(&Client::find(data).await?, data, json)?,
+        Command::Stop => stop::run(data, json).await?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
     Ok(Exit::Ok)
@@ -64,6 +67,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Rules { what } => rules::run(client, what, json).await?,
         Command::Git { what } => return git::run(client, what, json).await,
         Command::Worktrees { what } => return git::worktrees(client, what, json).await,
+        Command::Task { what } => return task::run(client, what, json).await,
         Command::Import(args) => return import::run(client, args, json).await,
         Command::Usage(wanted) => usage::report(client, wanted, json).await?,
         Command::Budget { session, usd } => usage::budget(client, &session, usd, json).await?,
@@ -85,6 +89,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         | Command::Open
         | Command::StatusLine
         | Command::Serve(_)
+        | Command::Stop
         | Command::Config
         | Command::Db(_)
         | Command::Hooks { .. }
@@ -107,7 +112,8 @@ pub(super) fn path(session: &str, rest: &str) -> Result<String> {
     Ok(format!("/api/sessions/{session}{rest}"))
 }
 
-fn text_or_stdin(text: String) -> Result<String> {
+/// A text, or what standard input says if it is `-`.
+pub(super) fn text_or_stdin(text: String) -> Result<String> {
     if text != "-" {
         return Ok(text);
     }

@@ -1,7 +1,6 @@
 //! `chorus git` and `chorus worktrees`.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
 
 use anyhow::Result;
 use hyper::Method;
@@ -10,12 +9,12 @@ use serde_json::Value;
 use super::args::{Git, OfProject, Worktrees};
 use super::client::{Client, encoded};
 use super::exit::Exit;
-use super::{rules, show};
+use super::{launch, rules, show};
 use crate::api::git::{PruneWorktrees, Removed, SetupConsent};
-use crate::domain::ids::ProjectId;
-use crate::domain::project::Project;
-use crate::services::git::GitStatus;
+use crate::api::tasks::EndedTask;
+use crate::domain::ids::{ProjectId, TaskId};
 use crate::services::git::worktrees::{Pruned, Worktree};
+use crate::services::git::{Changes, Commit, GitStatus};
 
 /// What is said before a repository is set up.
 const EXPLANATION: &str = "\
@@ -56,19 +55,10 @@ pub async fn run(client: &Client, what: Git, json: bool) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Explains and asks. Without a terminal nobody can agree.
+/// Explains and asks.
 fn agreed(repository: Option<&str>) -> Result<bool> {
-    let mut out = std::io::stderr().lock();
-    writeln!(out, "{EXPLANATION}")?;
-    if !std::io::stdin().is_terminal() {
-        writeln!(out, "Nobody is here to agree; --yes does.")?;
-        return Ok(false);
-    }
-    write!(out, "Set up {}? [y/N] ", show::safe(repository.unwrap_or("it")))?;
-    out.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    eprintln!("{EXPLANATION}");
+    ask(&format!("Set up {}?", show::safe(repository.unwrap_or("it"))))
 }
 
 /// The project that is meant: by its name, or by this directory.
@@ -76,16 +66,7 @@ async fn project(client: &Client, of: &OfProject) -> Result<ProjectId> {
     if let Some(name) = &of.project {
         return rules::project(client, name).await;
     }
-    let here = std::env::current_dir()?.canonicalize()?;
-    let projects: Vec<Project> = client.get("/api/projects").await?;
-    let around = projects.iter().filter(|p| here.starts_with(Path::new(&p.root)));
-    let nearest = around.max_by_key(|p| p.root.len());
-    nearest.map(|p| p.id).ok_or_else(|| {
-        let names: Vec<&str> = projects.iter().map(|p| p.name.as_str()).collect();
-        let names = show::safe(&names.join(", "));
-        Exit::NotFound
-            .error(format!("this directory is in no project; --project names one: {names}"))
-    })
+    Ok(launch::project(client, &std::env::current_dir()?).await?.id)
 }
 
 fn show_status(status: &GitStatus, json: bool) -> Result<()> {
@@ -110,6 +91,106 @@ fn show_status(status: &GitStatus, json: bool) -> Result<()> {
     }
     show::done(&lines.join("\n"), status, json)
 }
+
+// --- tasks ---
+
+/// Tells of a task that is over, and what can be done with its branch.
+pub fn ended(task: &EndedTask, json: bool) -> Result<()> {
+    let mut lines = vec![format!(
+        "task {} is {}: {}",
+        task.task.id,
+        task.task.status,
+        show::line(&task.task.title, 80)
+    )];
+    if let Some(commit) = &task.discarded_commit {
+        lines.push(format!("its edits were discarded; `git branch NAME {commit}` has them back"));
+    }
+    if let Some(offer) = &task.git {
+        lines.push(format!("branch {}, {} commits", show::safe(&offer.branch), offer.commits));
+        if let Some(problem) = &offer.problem {
+            lines.push(format!("not committed: {}", show::safe(problem)));
+        }
+        if let Some(refused) = &offer.refused {
+            lines.push(format!("not done: {}", show::safe(refused)));
+        }
+        match (&offer.pr_url, &offer.pushed_to) {
+            (Some(url), _) => lines.push(show::safe(url)),
+            (None, Some(remote)) => {
+                lines.push(format!("pushed to {}", show::safe(remote)));
+                lines.push(format!("  {}", words(&offer.pr_command)));
+            }
+            (None, None) if offer.commits > 0 => {
+                lines.push(format!("  {}", words(&offer.push_command)));
+                lines.push(format!("  {}", words(&offer.pr_command)));
+            }
+            (None, None) => {}
+        }
+    }
+    show::done(&lines.join("\n"), task, json)
+}
+
+/// A command as it can be typed.
+fn words(command: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=".contains(c);
+    let word = |w: &String| {
+        let quoted = || format!("'{}'", w.replace('\'', "'\\''"));
+        if !w.is_empty() && w.chars().all(plain) { w.clone() } else { quoted() }
+    };
+    show::safe(&command.iter().map(word).collect::<Vec<_>>().join(" "))
+}
+
+/// Asks whether a task's edits are to go. Without a terminal nobody can agree.
+pub async fn discards(client: &Client, id: TaskId) -> Result<bool> {
+    let changes: Changes = client.get(&format!("/api/tasks/{id}/diff")).await?;
+    let branch = changes.branch.as_deref().unwrap_or("no branch");
+    let files = changes.committed.files.len() + changes.uncommitted.len();
+    ask(&format!("Discard {} with changes in {files} files?", show::safe(branch)))
+}
+
+fn ask(question: &str) -> Result<bool> {
+    let mut out = std::io::stderr().lock();
+    if !std::io::stdin().is_terminal() {
+        writeln!(out, "{question} Nobody is here to agree; --yes does.")?;
+        return Ok(false);
+    }
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Shows what a task has changed.
+pub async fn diff(client: &Client, id: TaskId, json: bool) -> Result<()> {
+    let changes: Changes = client.get(&format!("/api/tasks/{id}/diff")).await?;
+    let mut text = show::safe(&changes.committed.patch);
+    if changes.committed.cut {
+        text.push_str("\n(there is more of it: git shows all)");
+    }
+    if !changes.uncommitted.is_empty() {
+        let names = changes.uncommitted.iter().map(|c| format!("  {}", show::safe(&c.path)));
+        let names = names.collect::<Vec<_>>().join("\n");
+        text.push_str(&format!("\nnot committed:\n{names}\n"));
+        text.push_str(&show::safe(&changes.uncommitted_diff.patch));
+    }
+    let text = if text.trim().is_empty() { "nothing has changed" } else { text.trim_end() };
+    show::done(text, &changes, json)
+}
+
+/// Lists the commits on a task's branch.
+pub async fn commits(client: &Client, id: TaskId, json: bool) -> Result<()> {
+    let commits: Vec<Commit> = client.get(&format!("/api/tasks/{id}/commits")).await?;
+    let short = |id: &str| id.chars().take(10).collect::<String>();
+    let line =
+        |c: &Commit| format!("{}  {}", show::safe(&short(&c.id)), show::line(&c.subject, 100));
+    let mut text = commits.iter().map(line).collect::<Vec<_>>().join("\n");
+    if text.is_empty() {
+        text.push_str("nothing was committed");
+    }
+    show::done(&text, &commits, json)
+}
+
+// --- worktrees ---
 
 /// Lists worktrees, or removes them.
 pub async fn worktrees(client: &Client, what: Option<Worktrees>, json: bool) -> Result<Exit> {

@@ -21,6 +21,8 @@ mod permissions;
 mod rules;
 mod show;
 mod start;
+mod stop;
+mod task;
 mod top;
 mod usage;
 mod wait;

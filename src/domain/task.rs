@@ -46,6 +46,22 @@ names!(TaskStatus {
     Completed => "completed", Failed => "failed",
 });
 
+/// In which order tasks are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskSort {
+    /// The most important first, then as people put them, then by id.
+    #[default]
+    Priority,
+    /// The last created first.
+    CreatedAt,
+    /// Those that wait for somebody first, then the running, assigned, pending, failed and completed ones;
+    /// within these by priority.
+    Status,
+}
+
+names!(TaskSort { Priority => "priority", CreatedAt => "created_at", Status => "status" });
+
 /// A task cannot become this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is {from} and cannot become {to}; it can become {}", allowed(*from))]

@@ -59,8 +59,11 @@ pub struct Plan {
 
 /// Finds the Claude Code program.
 pub async fn installed(app: &App) -> Result<Installed, Error> {
-    let path = environment(app).await.get("PATH").map(OsStr::new);
-    let binary = installation::find(Some(&app.config.claude), path).ok_or_else(|| Error::Unavailable {
+    // A login shell may set PATH anew, without what the shell had in which the server was started.
+    let find = |path: Option<&OsStr>| installation::find(Some(&app.config.claude), path);
+    let login = environment(app).await.get("PATH").map(OsStr::new);
+    let found = find(login).or_else(|| find(std::env::var_os("PATH").as_deref()));
+    let binary = found.ok_or_else(|| Error::Unavailable {
         problem: format!(
             "Claude Code ({}) is not there; install it (npm install -g @anthropic-ai/claude-code) or set `claude` \
              in the configuration to its path",

@@ -211,7 +211,8 @@ pub(super) async fn prepare(app: &Arc<App>, new: New) -> Result<(Prepared, launc
         Some(from) => Begin::Fork { from, to: conversation.clone() },
         None => Begin::New(conversation.clone()),
     };
-    let text = prompt.as_ref().map(|p| p.text().to_owned());
+    // An argument is taken as it is: what is done to a text that is pasted is not undone there.
+    let text = prompt.as_ref().map(|p| p.expected().to_owned());
     let start = launch::Start { session: id, begin, prompt: text };
     let prepared = Prepared {
         id,

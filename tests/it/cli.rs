@@ -81,6 +81,7 @@ async fn every_command_prints_json() {
         vec!["db", "backup", &backup],
         vec!["db", "prune", "--dry-run"],
         // These want no server.
+        vec!["stop"],
         vec!["db", "migrate"],
         vec!["db", "copy", "--to", &copy],
         vec!["db", "restore", &backup],
@@ -170,7 +171,8 @@ async fn every_command_has_the_same_exit_codes() {
         &["notify", "test"],
         &["db", "prune"],
     ];
-    for args in of_a_session.iter().chain(&of_a_server) {
+    let stop = &[&["stop"][..]];
+    for args in of_a_session.iter().chain(&of_a_server).chain(stop) {
         let ran = world.cli(args).await;
         assert_eq!(ran.code, Some(Exit::NoServer as i32), "{args:?}: {}", ran.stderr);
         assert!(ran.stderr.contains("chorus serve"), "{args:?}: {}", ran.stderr);

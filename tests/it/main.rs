@@ -34,6 +34,7 @@ mod real_permissions;
 mod real_prompts;
 mod real_record;
 mod real_start;
+mod real_tasks;
 mod real_usage;
 mod retention;
 mod robustness;

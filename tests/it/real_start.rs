@@ -211,3 +211,16 @@ async fn a_start_whose_hook_is_lost_is_seen_on_the_screen() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn settings_that_claude_code_cannot_read_block_the_start() {
+    let world = World::start().await;
+    let settings = world.home().join(".claude/settings.json");
+    fs::create_dir_all(settings.parent().expect("a folder")).expect("the folder");
+    fs::write(&settings, "{\n  // Claude Code takes no comments\n}\n").expect("the settings");
+    world.create("a", &json!({})).await;
+    let remedy = blocked(&world, "a", "a settings file").await;
+    assert!(remedy.contains("mend it"), "{remedy}");
+    let refused = world.cli(&["hooks", "install"]).await;
+    assert!(refused.code != Some(0) && refused.stderr.contains("line 2"), "{}", refused.stderr);
+}

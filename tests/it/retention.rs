@@ -89,7 +89,8 @@ async fn what_is_too_old_is_forgotten_and_nothing_else(store: Store) {
 
 #[tokio::test]
 async fn a_database_that_is_too_large_loses_the_sessions_that_ended_first() {
-    let world = World::with_stand_in().await;
+    // PostgreSQL does not tell how much of its size is in use.
+    let world = World::on(Store::Sqlite).await;
     for name in ["first", "second", "third"] {
         let agent = world.begin(name).await;
         for n in 0..40 {

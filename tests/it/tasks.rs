@@ -129,7 +129,7 @@ async fn what_cannot_be_is_refused_by_its_field() {
         (json!({ "title": "x", "options": { "workspace_path": "/" } }), "options.workspace_path"),
         (
             json!({ "title": "x", "options": { "launch": { "extra_args": ["--resume"] } } }),
-            "options.launch.extra_args",
+            "options.launch.extra_args[0]",
         ),
         (json!({ "title": "x", "options": { "prompt_as": "song" } }), "options.prompt_as"),
         (json!({ "title": "x", "colour": "red" }), "colour"),

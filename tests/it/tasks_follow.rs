@@ -122,6 +122,7 @@ async fn a_task_fails_with_its_session_and_goes_on_with_it() {
     let shown = wait_until(&world, id, "running").await;
     assert_eq!(shown["history"][1]["result"], "its session was ended");
     assert_eq!(shown["attempts"], 2);
+    world.post(format!("/api/tasks/{id}/complete"), &json!({})).await.expect(200);
     // The first one's session is its no more.
     world.cli(&["resume", &agent.session]).await.ok();
     assert_eq!(world.session(&agent.session).await["task_id"], Value::Null);

@@ -244,7 +244,7 @@ async fn what_only_the_transcript_tells_is_estimated_and_what_nobody_knows_has_n
     let prices = r#"{ "own-model" = { input = 1, output = 10 } }"#;
     let world = World::build().stand_in().env("CHORUS_PRICES", prices).start().await;
     let agent = world.begin("a").await;
-    let path = world.root().join("transcript.jsonl");
+    let path = world.root().join(format!("{}.jsonl", agent.conversation));
     let mut transcript = std::fs::File::create(&path).expect("a transcript");
     let start = json!({"source": "startup", "model": "strange-model[1m]", "transcript_path": path});
     world.post_hook(&agent, "SessionStart", &start).await.expect(204);

@@ -21,6 +21,9 @@ pub enum UserHooksError {
     /// They are no JSON.
     #[error("it is not JSON: {0}")]
     Json(String),
+    /// They are more than JSON: they have comments, or a comma too many.
+    #[error("Claude Code cannot read it, and skips it whole: {0}; mend it first")]
+    Strict(String),
     /// Something in them is not what Claude Code expects there.
     #[error("`{0}` in it is not what Claude Code expects there")]
     Shape(String),
@@ -63,6 +66,13 @@ pub fn add(text: &str, chorus: &Path, socket: &Path) -> Result<String, UserHooks
         command: chorus.to_string_lossy().into_owned(),
         socket: socket.to_string_lossy().into_owned(),
     });
+    let empty = text.trim().is_empty();
+    // Claude Code itself takes no comments: it would skip the whole file, and our hooks with it.
+    if let Err(e) = serde_json::from_str::<serde::de::IgnoredAny>(text)
+        && !empty
+    {
+        return Err(UserHooksError::Strict(e.to_string()));
+    }
     let there = installed(text)?;
     if there.len() == wanted.len() && wanted.iter().all(|hook| there.contains(hook)) {
         return Ok(text.to_owned());
@@ -177,7 +187,6 @@ mod tests {
     use crate::claude::hooks::SUBSCRIBED;
 
     const THEIRS: &str = r#"{
-    // mine
     "model": "opus",
     "hooks": {
         "Stop": [ { "hooks": [ { "type": "command", "command": "say done" } ] } ]
@@ -200,8 +209,7 @@ mod tests {
             assert!(installed(&without).expect("hooks").is_empty());
             let same = |a: &str, b: &str| {
                 let read = |t: &str| {
-                    let bare: String = t.lines().filter(|l| !l.trim().starts_with("//")).collect();
-                    let mut value: Value = serde_json::from_str(&bare).expect("JSON");
+                    let mut value: Value = serde_json::from_str(t).expect("JSON");
                     if value["hooks"].as_object().is_some_and(serde_json::Map::is_empty) {
                         value.as_object_mut().expect("an object").remove("hooks");
                     }
@@ -216,18 +224,26 @@ mod tests {
     #[test]
     fn what_is_the_users_stays_as_it_is() {
         let with = add_to(THEIRS);
-        for part in ["// mine", "\"say done\"", "\"permissions\": { \"allow\": [\"Bash(ls:*)\"] }"]
-        {
+        for part in ["\"say done\"", "\"permissions\": { \"allow\": [\"Bash(ls:*)\"] }"] {
             assert!(with.contains(part), "{with}");
         }
         assert_eq!(remove(THEIRS).expect("settings"), THEIRS);
     }
 
     #[test]
+    fn hooks_go_again_from_a_file_that_got_comments_since() {
+        let with = add_to(THEIRS).replacen('{', "{\n    // mine\n", 1);
+        let without = remove(&with).expect("settings");
+        assert!(installed(&without).expect("hooks").is_empty() && without.contains("// mine"));
+    }
+
+    #[test]
     fn an_empty_file_gets_hooks_and_what_is_no_settings_is_left_alone() {
         assert_eq!(installed(&add_to("")).expect("hooks").len(), SUBSCRIBED.len());
         let refused = |text: &str| add(text, Path::new("/c"), Path::new("/s")).unwrap_err();
-        assert!(matches!(refused("{"), UserHooksError::Json(_)));
+        for text in ["{", "{\n  // mine\n}", "{\"a\": 1,}"] {
+            assert!(matches!(refused(text), UserHooksError::Strict(_)), "{text}");
+        }
         for text in ["[]", "1", r#"{"hooks": []}"#, r#"{"hooks": {"Stop": {}}}"#] {
             assert!(matches!(refused(text), UserHooksError::Shape(_)), "{text}");
         }

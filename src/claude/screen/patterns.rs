@@ -63,6 +63,7 @@ fn start(kind: StartKind) -> &'static str {
     match kind {
         StartKind::Onboarding => r"Choose the text style|Security notes: 1\.",
         StartKind::Offline => r"Unable to connect to Anthropic services",
+        StartKind::Settings => r"Settings Error .*Files with errors are skipped",
         StartKind::Trust => r"Yes, I trust this folder",
         StartKind::AddDir => r"Adding a new directory: .*Yes, add it",
         StartKind::ApiKey => r"Detected a custom API key in your environment",
@@ -74,6 +75,7 @@ fn start(kind: StartKind) -> &'static str {
         StartKind::BypassWarning => r"running in Bypass Permissions mode.*Yes, I accept",
         StartKind::ConversationInUse => r"Session ID \S+ is already in use",
         StartKind::NoConversation => r"No conversation found with session ID",
+        StartKind::Unknown => r"Enter to confirm · Esc to ",
     }
 }
 

@@ -14,6 +14,8 @@ pub enum StartKind {
     Onboarding,
     /// Anthropic's services cannot be reached.
     Offline,
+    /// A settings file is no JSON; one with comments is none for Claude Code.
+    Settings,
     /// Is this folder trusted?
     Trust,
     /// Is a further folder (`--add-dir`) trusted? 2.1.329 asks, 2.1.197 does not.
@@ -36,15 +38,18 @@ pub enum StartKind {
     ConversationInUse,
     /// There is no such conversation.
     NoConversation,
+    /// A dialog that is none of these.
+    Unknown,
 }
 
 impl StartKind {
     /// Every kind, in the order in which Claude Code shows them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::BypassRefused,
         Self::ConversationInUse,
         Self::NoConversation,
         Self::Offline,
+        Self::Settings,
         Self::Onboarding,
         Self::Trust,
         Self::AddDir,
@@ -54,6 +59,7 @@ impl StartKind {
         Self::ClaudeMdImports,
         Self::Login,
         Self::NotLoggedIn,
+        Self::Unknown,
     ];
 
     /// What it is, for people.
@@ -61,6 +67,7 @@ impl StartKind {
         match self {
             Self::Onboarding => "Claude Code's first-start questions",
             Self::Offline => "Claude Code cannot reach Anthropic's services",
+            Self::Settings => "a settings file that Claude Code cannot read",
             Self::Trust => "the question whether this folder is trusted",
             Self::AddDir => "the question whether a further folder is trusted",
             Self::ApiKey => "the question whether to use the API key in the environment",
@@ -72,6 +79,7 @@ impl StartKind {
             Self::BypassWarning => "the warning about bypassPermissions",
             Self::ConversationInUse => "the conversation's id is already in use",
             Self::NoConversation => "Claude Code has no such conversation",
+            Self::Unknown => "a question that Chorus does not know",
         }
     }
 
@@ -82,6 +90,10 @@ impl StartKind {
             Self::Offline => {
                 "check the network; run `claude` once in a terminal to finish its setup"
             }
+            Self::Settings => {
+                "`chorus attach` shows which; mend it (comments are not allowed in it) and restart"
+            }
+            Self::Unknown => "`chorus attach` shows it: answer it there",
             Self::Trust => {
                 "run `claude` once in this repository's root and trust it, or attach and answer"
             }

@@ -91,6 +91,7 @@ fn expected(name: &str) -> (Option<ClaudeStatus>, Option<DialogKind>, Option<Sta
         "mcp-json-dialog" => start(StartKind::Mcp),
         "claude-md-external-dialog" => start(StartKind::ClaudeMdImports),
         "onboarding-theme" => start(StartKind::Onboarding),
+        "settings-error" => start(StartKind::Settings),
         "login-dialog" => start(StartKind::Login),
         "onboarding-security-notes" => (None, None, Some(StartKind::Onboarding)),
         "onboarding-offline-exit" => (None, None, Some(StartKind::Offline)),
@@ -199,6 +200,16 @@ fn start_dialogs_are_accepted_by_their_row_in_both_versions() {
     };
     assert_eq!(trust("trust-dialog-80x24"), Some(0));
     assert_eq!(trust("trust-dialog-80x24-2.1.329"), Some(1), "Enter alone would exit");
+}
+
+#[test]
+fn a_dialog_that_is_not_known_blocks_a_start_as_well() {
+    let text = screen("settings-error-80x24-2.1.329");
+    let kind = |text: &str| Screens::default().blocking_dialog(text).map(|dialog| dialog.kind);
+    assert_eq!(kind(&text), Some(StartKind::Settings));
+    let other = text.replace("Settings Error", "Something New");
+    assert_eq!(kind(&other), Some(StartKind::Unknown));
+    assert_eq!(kind(&other.replace("Enter to confirm", "")), None);
 }
 
 /// What each recorded box holds; drafts by their beginning.

@@ -6,24 +6,9 @@ use std::sync::LazyLock;
 use super::super::{BadCursor, Cursor, Db, Page, Result, on, text};
 use super::{Row, select};
 use crate::domain::ids::{ProjectId, SessionId};
-use crate::domain::names::names;
 use crate::domain::task::{Task, TaskStatus};
 
-/// In which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Sort {
-    /// The most important first, then as people put them, then by id.
-    #[default]
-    Priority,
-    /// The last created first.
-    CreatedAt,
-    /// Those that wait for somebody first, then the running, assigned, pending, failed and completed ones;
-    /// within these by priority.
-    Status,
-}
-
-names!(Sort { Priority => "priority", CreatedAt => "created_at", Status => "status" });
+pub use crate::domain::task::TaskSort as Sort;
 
 /// The order of statuses in a list.
 const STATUSES: [TaskStatus; 6] = [

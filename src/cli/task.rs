@@ -1,0 +1,254 @@
+//! `chorus task`, and the task that `chorus run` makes.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::args::{Ask, EditTask, Launch, ListTasks, NewTask, Tasks};
+use super::client::{Client, encoded};
+use super::commands::text_or_stdin;
+use super::exit::Exit;
+use super::show::{self, age, line, safe, say};
+use super::{git, launch};
+use crate::api::tasks::{
+    Assign, Completion, Failure, NewTask as Order, TaskDetail, TaskOrder, TaskPatch, TaskPrompt,
+    TaskView,
+};
+use crate::domain::ids::TaskId;
+use crate::domain::task::{GitBackend, PromptAs, TaskOptions, TaskStatus, title_of};
+
+/// Carries out a command about tasks.
+pub async fn run(client: &Client, what: Tasks, as_json: bool) -> Result<Exit> {
+    match what {
+        Tasks::New(new) => make(client, *new, as_json).await?,
+        Tasks::Ls(wanted) => list(client, wanted, as_json).await?,
+        Tasks::Show(t) => show_one(&client.get(&path(t.id, "")).await?, as_json)?,
+        Tasks::Edit(edit) => change(client, edit, as_json).await?,
+        Tasks::Start(t) => {
+            let task: TaskView = client.post(&path(t.id, "/start"), &Value::Null).await?;
+            if task.queued {
+                return launch::queued(client, t.id, as_json).await;
+            }
+            told(&task, "has started", as_json)?;
+        }
+        Tasks::Assign { id, session } => {
+            let body = Assign { session_id: session.clone() };
+            let task: TaskView = client.post(&path(id, "/assign"), &body).await?;
+            told(&task, &format!("was given to {session}"), as_json)?;
+        }
+        Tasks::Complete { id, result, push, pr } => {
+            let result = result.map(text_or_stdin).transpose()?;
+            let body = Completion { result, push, pr };
+            git::ended(&client.post(&path(id, "/complete"), &body).await?, as_json)?;
+        }
+        Tasks::Fail { id, reason, discard, yes } => {
+            if discard && !yes && !git::discards(client, id).await? {
+                return Err(Exit::Failed.error("nothing was changed"));
+            }
+            let result = reason.map(text_or_stdin).transpose()?;
+            let body = Failure { result, discard };
+            git::ended(&client.post(&path(id, "/fail"), &body).await?, as_json)?;
+        }
+        Tasks::Retry(t) => {
+            let task: TaskView = client.post(&path(t.id, "/retry"), &Value::Null).await?;
+            told(&task, "is pending again", as_json)?;
+        }
+        Tasks::Rm(t) => {
+            let none = None::<&Value>;
+            let _: Value = client.call(Method::DELETE, &path(t.id, ""), none).await?;
+            show::done(&format!("deleted task {}", t.id), &json!({ "deleted": t.id }), as_json)?;
+        }
+        Tasks::Diff(t) => git::diff(client, t.id, as_json).await?,
+        Tasks::Commits(t) => git::commits(client, t.id, as_json).await?,
+        Tasks::Prompt(t) => {
+            let prompt: TaskPrompt = client.get(&path(t.id, "/prompt")).await?;
+            show::done(&safe(&prompt.prompt), &prompt, as_json)?;
+        }
+        Tasks::Order { ids } => {
+            let order = TaskOrder { ids };
+            let tasks: Vec<TaskView> =
+                client.call(Method::PUT, "/api/tasks/order", Some(&order)).await?;
+            table(&tasks, as_json)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn path(id: TaskId, rest: &str) -> String {
+    format!("/api/tasks/{id}{rest}")
+}
+
+fn told(task: &TaskView, what: &str, as_json: bool) -> Result<()> {
+    show::done(&format!("task {} {what}: {}", task.id, line(&task.title, 80)), task, as_json)
+}
+
+/// The task that `chorus run` makes: Claude gets what was typed and nothing else.
+pub async fn plain(
+    client: &Client,
+    prompt: String,
+    title: Option<String>,
+    ask: Ask,
+    launch: Launch,
+) -> Result<Order> {
+    let title = title.unwrap_or_else(|| title_of(&prompt));
+    let order = order(client, title, prompt, ask, launch).await?;
+    Ok(Order { options: TaskOptions { plain: true, ..order.options }, ..order })
+}
+
+async fn order(
+    client: &Client,
+    title: String,
+    description: String,
+    ask: Ask,
+    launch: Launch,
+) -> Result<Order> {
+    let wanted = launch::wanted(client, launch).await?;
+    Ok(Order {
+        title,
+        description,
+        priority: ask.priority,
+        project_id: Some(wanted.project),
+        labels: ask.labels,
+        depends_on: ask.after,
+        options: TaskOptions {
+            launch: wanted.launch,
+            session_name: wanted.name,
+            workspace_path: Some(wanted.workspace),
+            git: if ask.here { Some(GitBackend::None) } else { ask.git },
+            complete_on_idle: ask.complete_on_idle,
+            ..TaskOptions::default()
+        },
+        queued: false,
+    })
+}
+
+async fn make(client: &Client, new: NewTask, as_json: bool) -> Result<()> {
+    let description = text_or_stdin(new.description)?;
+    let mut order = order(client, new.title, description, new.ask, new.launch).await?;
+    order.queued = new.queue;
+    order.options.resend_context = new.resend_context;
+    if new.system_prompt {
+        order.options.prompt_as = PromptAs::SystemPrompt;
+    }
+    let task: TaskView = client.post("/api/tasks", &order).await?;
+    let next = if new.queue {
+        "it is queued".to_owned()
+    } else {
+        format!("`chorus task start {}` starts it", task.id)
+    };
+    let text = format!("task {}: {}; {next}", task.id, line(&task.title, 80));
+    show::done(&text, &task, as_json)
+}
+
+async fn list(client: &Client, wanted: ListTasks, as_json: bool) -> Result<()> {
+    let mut query = format!("/api/tasks?sort={}", wanted.sort);
+    let given = [
+        ("status", wanted.status.map(|s| s.to_string())),
+        ("label", wanted.label),
+        ("session", wanted.session),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            query.push_str(&format!("&{name}={}", encoded(&value)));
+        }
+    }
+    let tasks: Vec<TaskView> = client.list(&query, wanted.first).await?;
+    table(&tasks, as_json)
+}
+
+async fn change(client: &Client, edit: EditTask, as_json: bool) -> Result<()> {
+    let words = |text: String| -> Vec<String> {
+        text.split(',').map(str::trim).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+    };
+    let number = |word: String| {
+        let bad = |_| Exit::Usage.error(format!("--after wants tasks' numbers, not {word:?}"));
+        word.parse::<TaskId>().map_err(bad)
+    };
+    let after = edit.after.map(|text| words(text).into_iter().map(number).collect());
+    let patch = TaskPatch {
+        title: edit.title,
+        description: edit.description.map(text_or_stdin).transpose()?,
+        priority: edit.priority,
+        labels: edit.labels.map(words),
+        depends_on: after.transpose()?,
+        options: None,
+        queued: edit.queue,
+    };
+    let task: TaskView = client.call(Method::PATCH, &path(edit.id, ""), Some(&patch)).await?;
+    told(&task, "was changed", as_json)
+}
+
+/// A task's status in a word.
+fn state(task: &TaskView) -> String {
+    match (task.status, task.queued, task.ready) {
+        (TaskStatus::Pending, true, true) => "queued".into(),
+        (TaskStatus::Pending, true, false) => "blocked".into(),
+        (status, _, _) => status.to_string(),
+    }
+}
+
+fn table(tasks: &[TaskView], as_json: bool) -> Result<()> {
+    if as_json {
+        return show::json(&tasks);
+    }
+    if tasks.is_empty() {
+        say!("there is no task; `chorus task new \"…\"` or `chorus run \"…\"` makes one");
+        return Ok(());
+    }
+    say!("{:>5}  {:9}  {:>5}  {:>4}  {:50}  LABELS", "TASK", "STATUS", "PRIO", "AGE", "TITLE");
+    for task in tasks {
+        say!(
+            "{:>5}  {:9}  {:>5}  {:>4}  {:50}  {}",
+            task.id.0,
+            state(task),
+            task.priority,
+            age(task.updated_at),
+            line(&task.title, 50),
+            line(&task.labels.join(", "), 40)
+        );
+    }
+    Ok(())
+}
+
+fn show_one(detail: &TaskDetail, as_json: bool) -> Result<()> {
+    if as_json {
+        return show::json(detail);
+    }
+    let task = &detail.task;
+    say!("task {}: {}", task.id, safe(&task.title));
+    say!("  {}, priority {}, changed {} ago", state(task), task.priority, age(task.updated_at));
+    if let Some(waits_for) = &detail.waits_for {
+        say!("  waits for {}", safe(waits_for));
+    }
+    for need in &detail.dependencies {
+        say!("  after task {} ({}): {}", need.id, need.status, line(&need.title, 60));
+    }
+    if !task.labels.is_empty() {
+        say!("  labels: {}", safe(&task.labels.join(", ")));
+    }
+    if let Some(result) = &task.result {
+        say!("  result: {}", line(result, 400));
+    }
+    for attempt in &detail.history {
+        let how = attempt.outcome.map_or("at work".to_owned(), |outcome| outcome.to_string());
+        let why = attempt.result.as_deref().map(|r| format!(": {}", line(r, 200)));
+        let (session, why) = (attempt.session_id, why.unwrap_or_default());
+        say!(
+            "  attempt {} in {session}, {} ago: {how}{why}",
+            attempt.number,
+            age(attempt.started_at)
+        );
+        if let Some(branch) = &attempt.branch {
+            say!("    on branch {}", safe(branch));
+        }
+        if let Some(problem) = &attempt.git_problem {
+            say!("    not committed: {}", line(problem, 400));
+        }
+    }
+    if !task.description.trim().is_empty() {
+        say!("\n{}", safe(task.description.trim_end()));
+    }
+    Ok(())
+}
