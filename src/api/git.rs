@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::permissions::actor;
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{ProjectId, TaskId};
-use crate::services::git::worktrees::{self, Pruned, Worktree};
+use crate::services::git::worktrees::{self, PrunedWorktrees, Worktree};
 use crate::services::git::{self, Change, Changes, Commit, GitStatus};
 use crate::services::{App, projects, sessions, tasks};
 
@@ -158,7 +158,8 @@ pub async fn session_diff(
 /// Lists the worktrees of tasks.
 #[utoipa::path(get, path = "/api/worktrees", tag = "git", operation_id = "list_worktrees",
     params(WorktreeFilter),
-    responses((status = 200, body = [Worktree]), (status = 404, body = Problem)))]
+    responses((status = 200, body = [Worktree]), (status = 404, body = Problem),
+        (status = 422, description = "An unusable parameter", body = Problem)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Query(filter): Query<WorktreeFilter>,
@@ -170,11 +171,12 @@ pub async fn list(
 /// session that lives there. Their branches stay.
 #[utoipa::path(post, path = "/api/worktrees/prune", tag = "git", operation_id = "prune_worktrees",
     request_body = PruneWorktrees,
-    responses((status = 200, body = Pruned), (status = 404, body = Problem)))]
+    responses((status = 200, body = PrunedWorktrees), (status = 404, body = Problem),
+        (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn prune(
     State(app): State<Arc<App>>,
     Body(asked): Body<PruneWorktrees>,
-) -> Result<Json<Pruned>, Problem> {
+) -> Result<Json<PrunedWorktrees>, Problem> {
     Ok(Json(worktrees::prune(&app, asked.project_id, asked.dry_run).await?))
 }
 

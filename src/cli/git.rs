@@ -13,7 +13,7 @@ use super::{launch, rules, show};
 use crate::api::git::{PruneWorktrees, Removed, SetupConsent};
 use crate::api::tasks::EndedTask;
 use crate::domain::ids::{ProjectId, TaskId};
-use crate::services::git::worktrees::{Pruned, Worktree};
+use crate::services::git::worktrees::{PrunedWorktrees, Worktree};
 use crate::services::git::{Changes, Commit, GitStatus};
 
 /// What is said before a repository is set up.
@@ -206,7 +206,7 @@ pub async fn worktrees(client: &Client, what: Option<Worktrees>, json: bool) -> 
         }
         Some(Worktrees::Prune { dry_run }) => {
             let asked = PruneWorktrees { project_id: None, dry_run };
-            let pruned: Pruned = client.post("/api/worktrees/prune", &asked).await?;
+            let pruned: PrunedWorktrees = client.post("/api/worktrees/prune", &asked).await?;
             let verb = if dry_run { "would remove" } else { "removed" };
             let removed = pruned.removed.iter().map(|w| format!("{verb} {}", line(w)));
             let kept = pruned.kept.iter().map(|w| format!("kept {}", line(w)));

@@ -94,6 +94,11 @@ impl Claims {
         paths
     }
 
+    /// The tasks that have claimed anything.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        self.counts.keys().copied()
+    }
+
     /// Gives back everything that a task has claimed. Tells whether that was anything.
     pub fn release(&mut self, task: TaskId) -> bool {
         self.by_path.retain(|_, claim| claim.task_id != task);

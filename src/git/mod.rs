@@ -19,7 +19,7 @@ pub use gitbutler::{GitButler, Setup};
 pub use repository::{Commit, Diff, FileChange, Repository};
 pub use run::{Call, Output, Runner};
 pub use slug::slug;
-pub use status::{Change, Kind, Status};
+pub use status::{Change, ChangeKind, Status};
 pub use worktree::{Listed, Worktrees};
 
 #[cfg(test)]

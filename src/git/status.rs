@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 /// How a file has changed since the last commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ChangeKind {
     /// It was not there.
     Added,
     /// It has another content, mode or type.
@@ -29,7 +29,7 @@ pub struct Change {
     /// Relative to the working tree's root, with slashes.
     pub path: String,
     /// How.
-    pub kind: Kind,
+    pub kind: ChangeKind,
 }
 
 /// What has changed.
@@ -61,7 +61,7 @@ impl Status {
                     new.insert(status.changes.len());
                     status.changes.push(change);
                 }
-                Entry::Occupied(at) => status.changes[*at.get()].kind = Kind::Modified,
+                Entry::Occupied(at) => status.changes[*at.get()].kind = ChangeKind::Modified,
             }
         }
         status
@@ -77,18 +77,18 @@ impl Status {
                 Some(b'2') => {
                     self.ordinary(entry, 9);
                     if let Some(from) = entries.next() {
-                        self.add(from, Kind::Removed);
+                        self.add(from, ChangeKind::Removed);
                     }
                 }
                 // `u XY sub m1 m2 m3 mW h1 h2 h3 path`
                 Some(b'u') => {
                     if let Some(path) = field(entry, 10) {
-                        self.add(path, Kind::Unmerged);
+                        self.add(path, ChangeKind::Unmerged);
                     }
                 }
                 Some(b'?') => {
                     if let Some(path) = entry.get(2..) {
-                        self.add(path, Kind::Added);
+                        self.add(path, ChangeKind::Added);
                     }
                 }
                 _ => {}
@@ -103,14 +103,14 @@ impl Status {
             return;
         }
         let kind = match (x, y) {
-            (_, b'D') | (b'D', _) => Kind::Removed,
-            (b'A', _) | (_, b'A') => Kind::Added,
-            _ => Kind::Modified,
+            (_, b'D') | (b'D', _) => ChangeKind::Removed,
+            (b'A', _) | (_, b'A') => ChangeKind::Added,
+            _ => ChangeKind::Modified,
         };
         self.add(path, kind);
     }
 
-    fn add(&mut self, path: &[u8], kind: Kind) {
+    fn add(&mut self, path: &[u8], kind: ChangeKind) {
         match std::str::from_utf8(path) {
             // Untracked, and still a folder: a repository of its own.
             Ok(path) if !path.ends_with('/') => {
@@ -130,7 +130,7 @@ fn field(entry: &[u8], spaces: usize) -> Option<&[u8]> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Change, Kind, Status};
+    use super::{Change, ChangeKind, Status};
 
     #[test]
     fn every_kind_of_line_is_read() {
@@ -157,13 +157,13 @@ mod tests {
         assert_eq!(
             status.changes,
             [
-                change("with  spaces\nand a line.txt", Kind::Modified),
-                change("gone", Kind::Modified),
-                change("-dash", Kind::Added),
-                change("new", Kind::Modified),
-                change("old", Kind::Removed),
-                change("torn", Kind::Unmerged),
-                change("größe", Kind::Added),
+                change("with  spaces\nand a line.txt", ChangeKind::Modified),
+                change("gone", ChangeKind::Modified),
+                change("-dash", ChangeKind::Added),
+                change("new", ChangeKind::Modified),
+                change("old", ChangeKind::Removed),
+                change("torn", ChangeKind::Unmerged),
+                change("größe", ChangeKind::Added),
             ]
         );
         assert_eq!(status.unnameable, ["nested/", "b\u{fffd}d"]);

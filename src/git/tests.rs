@@ -6,7 +6,7 @@ use std::{fs, process};
 use tempfile::TempDir;
 
 use super::{
-    Backend, Branch, GitError, Kind, Repository, Runner, What, Worktrees, gitbutler, slug,
+    Backend, Branch, ChangeKind, GitError, Repository, Runner, What, Worktrees, gitbutler, slug,
 };
 
 struct Scratch {
@@ -217,7 +217,7 @@ async fn names_that_are_not_utf8_are_reported_and_never_guessed() {
     }
     write(&branch.dir, "good", "x\n");
     let status = backend.repository().at(&branch.dir).status().await.expect("a status");
-    assert_eq!((status.changes[0].kind, status.unnameable.len()), (Kind::Added, 1));
+    assert_eq!((status.changes[0].kind, status.unnameable.len()), (ChangeKind::Added, 1));
     let done = backend.commit(&branch, What::Everything, "Some").await.expect("done");
     assert_eq!(done.paths, ["good"]);
     assert!(matches!(done.left, Some(GitError::Unnameable(names)) if names == ["b\u{fffd}d"]));

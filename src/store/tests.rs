@@ -1,5 +1,6 @@
 //! Tests of the store as a whole, each on both databases.
 
+mod claims;
 mod places;
 mod texts;
 mod usage;
@@ -24,6 +25,7 @@ use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
 
+use claims::claims_are_kept_until_they_are_released;
 use texts::whatever_text_comes_it_is_kept;
 use usage::{
     a_response_counts_once_whoever_tells_of_it, sums_are_the_same_by_whatever_they_are_grouped,
@@ -88,6 +90,7 @@ on_both! {
     the_last_word_on_a_conversation_settles_it
     events_get_ascending_ids_and_come_once
     what_was_not_committed_leaves_no_trace
+    claims_are_kept_until_they_are_released
 }
 
 async fn every_statement_can_be_prepared(db: &Db) {

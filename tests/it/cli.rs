@@ -69,6 +69,11 @@ async fn every_command_prints_json() {
         vec!["adopt", "b"],
         vec!["import"],
         vec!["kill", "b"],
+        vec!["git", "status"],
+        vec!["git", "setup"],
+        vec!["worktrees"],
+        vec!["worktrees", "prune"],
+        vec!["worktrees", "remove", "none"],
         vec!["open"],
         vec!["status-line"],
         vec!["notify", "test"],
@@ -118,7 +123,18 @@ async fn every_command_prints_json() {
             assert!(code != 0 && ran.stderr.starts_with("chorus: "), "{call:?}: {ran:?}");
         }
         // These do not go with the state that the others left.
-        let may_fail = ["fork", "adopt", "interrupt", "resume", "doctor", "wait", "new", "run"];
+        let may_fail = [
+            "fork",
+            "adopt",
+            "interrupt",
+            "resume",
+            "doctor",
+            "wait",
+            "new",
+            "run",
+            "git setup",
+            "worktrees remove",
+        ];
         assert!(code == 0 || may_fail.contains(&leaf.as_str()), "{call:?}: {ran:?}");
     }
     // The stream prints an object a line, for ever; its format has a test of its own.

@@ -21,7 +21,9 @@ async fn git(world: &World, args: &[&str]) -> String {
 }
 
 async fn project(world: &World) -> String {
-    world.get("/api/projects").await.rows()[0]["id"].as_str().expect("an id").to_owned()
+    let new = json!({ "root": world.project() });
+    let project = world.post("/api/projects", &new).await.json();
+    project["id"].as_str().expect("an id").to_owned()
 }
 
 async fn set(world: &World, git: Value) -> Value {

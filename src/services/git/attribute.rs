@@ -17,7 +17,7 @@ use crate::claude::tools;
 use crate::domain::claim::{Claim, ClaimSource};
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
 use crate::domain::time::Timestamp;
-use crate::git::{Change, Kind};
+use crate::git::{Change, ChangeKind};
 use crate::store::claims::{Ran, ran};
 
 /// Commands of a session that are looked at, the last ones.
@@ -117,7 +117,7 @@ fn only_one(at: Timestamp, commands: &HashMap<SessionId, Vec<Ran>>) -> Option<Se
 /// When a file changed last. One that is gone: when its folder, or the nearest that is there, did.
 fn changed_at(root: &Path, change: &Change) -> Option<Timestamp> {
     let path = root.join(&change.path);
-    let meta = if change.kind == Kind::Removed {
+    let meta = if change.kind == ChangeKind::Removed {
         path.ancestors().skip(1).find_map(|folder| fs::symlink_metadata(folder).ok())?
     } else {
         fs::symlink_metadata(&path).ok()?

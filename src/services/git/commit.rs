@@ -53,9 +53,7 @@ impl Due {
 pub fn start(app: &Arc<App>) {
     let app = app.clone();
     app.clone().tasks.spawn(async move {
-        let open = app.engine.read(|live| live.tasks.at_work().map(|k| k.task.id).collect()).await;
-        let open: Vec<TaskId> = open.unwrap_or_default();
-        open.into_iter().for_each(|task| app.git.due.add(task));
+        take_up(&app).await;
         let room = Arc::new(Semaphore::new(AT_ONCE));
         loop {
             tokio::select! {
@@ -78,6 +76,29 @@ pub fn start(app: &Arc<App>) {
             }
         }
     });
+}
+
+/// Takes up what an earlier server has left: turns whose end was not followed by a commit, and tasks that
+/// were over while their files were still claimed.
+async fn take_up(app: &App) {
+    let look = app.engine.read(|live| {
+        let open: BTreeSet<TaskId> = live.tasks.at_work().map(|k| k.task.id).collect();
+        let over: Vec<TaskId> = live.claims.tasks().filter(|t| !open.contains(t)).collect();
+        (open, over)
+    });
+    let (open, over) = look.await.unwrap_or_default();
+    open.into_iter().for_each(|task| app.git.due.add(task));
+    for task in over {
+        match Known::read(&app.db, task).await {
+            Ok(Some(Known { task, attempt: Some(attempt) })) => {
+                super::finish(app, &task, &attempt).await;
+            }
+            Ok(_) => {}
+            Err(e) => {
+                tracing::warn!(%task, error = %e, "the files of task {task} are still claimed")
+            }
+        }
+    }
 }
 
 /// Commits what a turn has left, unless the next one has begun.

@@ -59,8 +59,8 @@ pub async fn settle(app: &App, task: &Task, attempt: &Attempt) {
     }
 }
 
-/// An attempt is over: what it has left is committed, and its claims are given back unless it may go on.
-/// Doing it again does nothing.
+/// An attempt is over: what it has left is committed, and its claims are given back; but if it may go on
+/// they are kept as long as something keeps its edits from being committed. Doing it again does nothing.
 pub async fn finish(app: &App, task: &Task, attempt: &Attempt) {
     if attempt.outcome == Some(AttemptOutcome::Undelivered) {
         // Nobody has worked in it.
@@ -70,12 +70,13 @@ pub async fn finish(app: &App, task: &Task, attempt: &Attempt) {
     } else {
         settle(app, task, attempt).await;
     }
-    if attempt.outcome == Some(AttemptOutcome::Interrupted) {
-        return;
-    }
     let id = task.id;
+    let may_go_on = attempt.outcome == Some(AttemptOutcome::Interrupted);
     let released = app.engine.run(move |live, unit| {
-        claims::release(live, unit, id);
+        let last = live.tasks.get(id).and_then(|known| known.attempt.as_ref());
+        if !may_go_on || last.is_none_or(|a| a.git_problem.is_none()) {
+            claims::release(live, unit, id);
+        }
         Ok::<_, Error>(())
     });
     if let Err(e) = released.await {

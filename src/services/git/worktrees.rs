@@ -46,7 +46,7 @@ pub struct Worktree {
 
 /// What pruning came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Pruned {
+pub struct PrunedWorktrees {
     /// Those that were removed, or would be.
     pub removed: Vec<Worktree>,
     /// Those that were not, and why.
@@ -156,10 +156,14 @@ fn size(dir: PathBuf) -> u64 {
 }
 
 /// Removes the worktrees in which nothing is left to lose. Their branches stay.
-pub async fn prune(app: &App, project: Option<ProjectId>, dry_run: bool) -> Result<Pruned, Error> {
+pub async fn prune(
+    app: &App,
+    project: Option<ProjectId>,
+    dry_run: bool,
+) -> Result<PrunedWorktrees, Error> {
     let (removable, kept): (Vec<_>, Vec<_>) =
         list(app, project).await?.into_iter().partition(|w| w.kept.is_none());
-    let mut pruned = Pruned { kept, dry_run, ..Pruned::default() };
+    let mut pruned = PrunedWorktrees { kept, dry_run, ..PrunedWorktrees::default() };
     for worktree in removable {
         if !dry_run && let Err(e) = remove(app, &worktree, false).await {
             pruned.kept.push(Worktree { kept: Some(e.to_string()), ..worktree });
