@@ -236,7 +236,8 @@ impl GitButler {
         message: &str,
     ) -> Result<String, GitError> {
         let args = ["commit", "-b", &branch.name, "-m", message, "--json", "--"];
-        let args = args.into_iter().chain(paths.iter().map(String::as_str));
+        let changes: Vec<String> = paths.iter().map(|path| change(path)).collect();
+        let args = args.into_iter().chain(changes.iter().map(String::as_str));
         let made = self.json::<Made>(args).await.map_err(|e| dependence(e, branch, paths))?;
         let tip = self.repository.tip(&branch.name).await?;
         if tip.as_ref() == Some(&made.commit_id) {
@@ -289,6 +290,16 @@ impl GitButler {
             command: format!("{PROGRAM} {}", args[0]),
             problem: e.to_string(),
         })
+    }
+}
+
+/// A file as `but commit` takes it. A short name could be an id of GitButler's, and `zz` is everything
+/// that is uncommitted: what could be read so is marked as a path.
+fn change(path: &str) -> String {
+    if path.contains(['/', '.']) && !path.contains(':') {
+        path.to_owned()
+    } else {
+        format!("zz:{path}")
     }
 }
 

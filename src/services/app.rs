@@ -126,6 +126,7 @@ impl App {
                 Effect::Rewatch(session) => watcher.look(session),
                 Effect::Account(session) => accounts.sum_up(session),
                 Effect::Interrupt(session) => accounts.stop(session),
+                Effect::Edited(session, file) => due.edited(session, file),
                 Effect::Commit(task) => due.add(task),
                 Effect::WakeQueue => desk.wake(),
                 Effect::Settle(task) => desk.settle(task),

@@ -310,7 +310,12 @@ impl Repository {
     pub fn commit(&self, name: &str, message: &str, wanted: &[&str]) -> Said {
         let mut state = self.load();
         let changed: Vec<String> = self.changes()?.into_iter().map(|(path, _)| path).collect();
-        for path in wanted {
+        // `zz` is everything that is uncommitted, `zz:x` the path `x` in it.
+        let wanted: Vec<&str> = match wanted {
+            ["zz"] => changed.iter().map(String::as_str).collect(),
+            wanted => wanted.iter().map(|w| w.strip_prefix("zz:").unwrap_or(w)).collect(),
+        };
+        for path in &wanted {
             if !changed.iter().any(|c| c == path) {
                 return Err(Refusal::new(format!(
                     "Error: Could not find uncommitted change: '{path}'\n\n\

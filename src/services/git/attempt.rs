@@ -67,7 +67,10 @@ pub async fn prepare(
     workspace: &Path,
     own: bool,
 ) -> Result<Prepared, Error> {
-    let Some(chosen) = backend::choose(app, project, wanted, own).await? else {
+    let chosen = backend::choose(app, project, wanted, own).await?;
+    // GitButler's branches are of its directory; a session may be elsewhere.
+    let there = |b: &Backend| !b.is_shared() || workspace.starts_with(&b.repository().root);
+    let Some(chosen) = chosen.filter(there) else {
         return Ok(Prepared {
             backend: GitBackend::None,
             branch: None,

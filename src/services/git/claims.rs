@@ -14,6 +14,7 @@ use crate::domain::claim::{Claim, ClaimSource, Claimed};
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::git::TwoWriters;
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
+use crate::domain::record::ToolCall;
 use crate::domain::task::GitBackend;
 use crate::store::Write;
 
@@ -40,6 +41,13 @@ fn sharing(live: &Live, session: SessionId) -> Option<Sharing> {
     })
 }
 
+/// The file that a call edits in a directory that its session shares. Whoever is launched for a task asks
+/// before ([`before_edit`]); a session that was there before its task does not.
+pub fn edited_by(live: &Live, session: SessionId, call: &ToolCall) -> Option<String> {
+    let file = tools::edited(&call.tool, call.input.as_ref()?)?;
+    sharing(live, session).map(|_| file.to_owned())
+}
+
 /// Notes that a session is about to edit a file, unless another task has edited it: then this says what
 /// Claude is to be told instead.
 pub async fn before_edit(
@@ -48,7 +56,27 @@ pub async fn before_edit(
     tool: &str,
     input: &Value,
 ) -> Result<Option<String>, Error> {
-    let Some(file) = tools::edited(tool, input).map(str::to_owned) else { return Ok(None) };
+    let Some(file) = tools::edited(tool, input) else { return Ok(None) };
+    Ok(claim_file(app, id, file.to_owned(), true).await?.and_then(Result::err))
+}
+
+/// Notes that a session edits a file: nobody has asked before. Tells its task, if the file was nobody's.
+pub(super) async fn edited(
+    app: &App,
+    id: SessionId,
+    file: String,
+) -> Result<Option<TaskId>, Error> {
+    Ok(claim_file(app, id, file, false).await?.and_then(Result::ok))
+}
+
+/// Claims a file. Tells the task, if that is new; or, if the file is another's and the
+/// call can still be kept from it, why that is to be done.
+async fn claim_file(
+    app: &App,
+    id: SessionId,
+    file: String,
+    asked: bool,
+) -> Result<Option<Result<TaskId, String>>, Error> {
     let Some(sharing) = app.engine.read(move |live| sharing(live, id)).await? else {
         return Ok(None);
     };
@@ -70,7 +98,7 @@ pub async fn before_edit(
                 source: ClaimSource::Tool,
                 claimed_at: unit.now,
             };
-            Ok(claim_or_tell(live, unit, claim))
+            Ok(claim_or_tell(live, unit, claim, asked))
         })
         .await
 }
@@ -82,15 +110,21 @@ fn path_in(root: &Path, place: crate::domain::rule::Place) -> Option<String> {
     (!path.is_empty()).then(|| path.to_owned())
 }
 
-fn claim_or_tell(live: &mut Live, unit: &mut Unit, wanted: Claim) -> Option<String> {
+fn claim_or_tell(
+    live: &mut Live,
+    unit: &mut Unit,
+    wanted: Claim,
+    asked: bool,
+) -> Option<Result<TaskId, String>> {
     let owner = match claim(live, unit, wanted.clone()) {
         Claimed::Taken(owner) => owner,
-        Claimed::New | Claimed::Already | Claimed::TooMany => return None,
+        Claimed::New => return Some(Ok(wanted.task_id)),
+        Claimed::Already | Claimed::TooMany => return None,
     };
     let title = live.tasks.get(owner.task_id).map(|k| k.task.title.clone()).unwrap_or_default();
     let session = live.session(owner.session_id).map(|s| s.name.to_string()).unwrap_or_default();
     let rule = live.project(wanted.project_id).map(|p| p.git.two_writers).unwrap_or_default();
-    let denied = rule == TwoWriters::Deny;
+    let denied = asked && rule == TwoWriters::Deny;
     let data = json!({
         "kind": if denied { "edit_denied" } else { "two_writers" },
         "task_id": wanted.task_id,
@@ -101,12 +135,12 @@ fn claim_or_tell(live: &mut Live, unit: &mut Unit, wanted: Claim) -> Option<Stri
     });
     unit.write(Write::Event(NewEvent::new(EventKind::Git, wanted.session_id, unit.now, &data)));
     denied.then(|| {
-        format!(
+        Err(format!(
             "{} was not edited: task {} ({title:?}, session {session}) has edited it and is not done, and \
              both work in this directory. Leave the file to that task: do what can be done without it, \
              and say what is to be changed there.",
             wanted.path, owner.task_id
-        )
+        ))
     })
 }
 

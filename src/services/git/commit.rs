@@ -12,9 +12,9 @@ use super::super::App;
 use super::super::engine::Unit;
 use super::super::error::Error;
 use super::super::live::{Known, Live};
-use super::{attribute, backend};
+use super::{attribute, backend, claims};
 use crate::domain::event::{EventKind, NewEvent};
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{SessionId, TaskId};
 use crate::domain::message::Direction;
 use crate::domain::project::Project;
 use crate::domain::scrub::scrub;
@@ -32,19 +32,40 @@ const AT_ONCE: usize = 4;
 const WORDS: usize = 1_500;
 /// Messages among which they are looked for, the last ones.
 const LOOKED_AT: u32 = 20;
+/// Edits that may wait to be claimed.
+const EDITS: usize = 10_000;
 
-/// Tasks whose turn has ended.
+/// What is to be done: tasks whose turn has ended, and edits that nobody has asked about before.
 #[derive(Clone, Default)]
-pub struct Due(Arc<(Mutex<BTreeSet<TaskId>>, Notify)>);
+pub struct Due(Arc<(Mutex<Waiting>, Notify)>);
+
+#[derive(Default)]
+struct Waiting {
+    tasks: BTreeSet<TaskId>,
+    edits: Vec<(SessionId, String)>,
+}
 
 impl Due {
     /// A task's turn has ended. To say so again costs nothing.
     pub fn add(&self, task: TaskId) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
+        self.with(|waiting| waiting.tasks.insert(task));
+    }
+
+    /// A session edits a file. If too many wait, the edit shows as nobody's.
+    pub fn edited(&self, session: SessionId, file: String) {
+        self.with(|waiting| {
+            if waiting.edits.len() < EDITS {
+                waiting.edits.push((session, file));
+            }
+        });
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Waiting) -> T) {
+        change(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner));
         self.0.1.notify_one();
     }
 
-    fn take(&self) -> BTreeSet<TaskId> {
+    fn take(&self) -> Waiting {
         std::mem::take(&mut *self.0.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -64,7 +85,14 @@ pub fn start(app: &Arc<App>) {
                 () = app.shutdown.cancelled() => return,
                 () = sleep(SETTLE) => {}
             }
-            for task in app.git.due.take() {
+            let Waiting { mut tasks, edits } = app.git.due.take();
+            for (session, file) in edits {
+                match claims::edited(&app, session, file).await {
+                    Ok(task) => tasks.extend(task),
+                    Err(e) => tracing::warn!(%session, error = %e, "an edit was not claimed"),
+                }
+            }
+            for task in tasks {
                 let Ok(place) = room.clone().acquire_owned().await else { return };
                 let app = app.clone();
                 app.clone().tasks.spawn(async move {
