@@ -10,6 +10,7 @@
 
 mod claude;
 mod costs;
+mod documents;
 mod hook;
 mod idle;
 mod ingest;
@@ -54,7 +55,7 @@ impl Bench {
 type Figure = fn(&mut Bench) -> Result<()>;
 
 /// The figures by name, in the order they are measured in.
-const FIGURES: [(&str, Figure); 10] = [
+const FIGURES: [(&str, Figure); 11] = [
     ("start", start::measure),
     ("ingest", ingest::measure),
     ("memory", ingest::memory),
@@ -63,6 +64,7 @@ const FIGURES: [(&str, Figure); 10] = [
     ("toolcall", claude::tool_call),
     ("launch", claude::launch),
     ("permission", claude::permission),
+    ("documents", documents::measure),
     ("idle", idle::measure),
     ("soak", soak::measure),
 ];

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod auth;
 mod doc;
+pub mod documents;
 pub mod events;
 pub mod git;
 pub mod hooks;
@@ -12,6 +13,7 @@ pub mod operations;
 pub mod permissions;
 pub mod problem;
 pub mod projects;
+pub mod references;
 pub mod retention;
 pub mod rules;
 pub mod sessions;
@@ -117,8 +119,22 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(git::list))
         .routes(routes!(git::prune))
         .routes(routes!(git::remove))
+        .routes(routes!(documents::list))
+        .routes(routes!(documents::lines))
+        .routes(routes!(documents::section))
+        .routes(routes!(documents::outline))
+        .routes(routes!(documents::edit))
+        .routes(routes!(references::list, references::create))
+        .routes(routes!(references::get, references::update, references::delete))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(|request, next| refuse_large(BODY_LIMIT, request, next)))
+        // Documents are brought whole.
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(documents::get, documents::write, documents::update))
+                .layer(DefaultBodyLimit::max(documents::BODY_LIMIT))
+                .layer(from_fn(|request, next| refuse_large(documents::BODY_LIMIT, request, next))),
+        )
         // For Claude Code.
         .merge(
             OpenApiRouter::new()

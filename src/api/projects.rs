@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::permissions::actor;
-use super::problem::{Body, Path, Problem};
+use super::problem::{Body, Path, Problem, given};
 use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
@@ -28,14 +28,19 @@ pub struct NewProject {
 }
 
 /// What may be changed about a project.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ProjectPatch {
     /// Its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Which of its files are documents, such as `docs/**/*.md`; `null` goes back to the server's
+    /// `document_patterns`.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub document_patterns: Option<Option<Vec<String>>>,
     /// How the edits of its tasks are kept apart; what is not given stays as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<GitSettings>)]
     pub git: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -77,7 +82,7 @@ pub async fn get(
     Ok(Json(projects::get(&app, id).await?))
 }
 
-/// Changes a project's name or its git settings.
+/// Renames a project, says which of its files are documents, or changes its git settings.
 #[utoipa::path(patch, path = "/api/projects/{id}", tag = "projects", params(("id" = ProjectId, Path)),
     request_body = ProjectPatch,
     responses((status = 200, body = Project), (status = 404, body = Problem),
@@ -89,7 +94,8 @@ pub async fn update(
     Path(id): Path<ProjectId>,
     Body(patch): Body<ProjectPatch>,
 ) -> Result<Json<Project>, Problem> {
-    let patch = projects::Patch { name: patch.name, git: patch.git };
+    let ProjectPatch { name, document_patterns, git } = patch;
+    let patch = projects::Patch { name, document_patterns, git };
     Ok(Json(projects::change(&app, id, patch, actor(&headers)).await?))
 }
 

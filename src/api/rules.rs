@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::permissions::decider;
-use super::problem::{Body, Path, Problem, Query};
+use super::problem::{Body, Path, Problem, Query, given};
 use crate::domain::ids::{PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::services::App;
@@ -84,11 +84,6 @@ pub struct RulePatch {
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub note: Option<Option<String>>,
-}
-
-/// Tells `null` from nothing.
-fn given<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(d).map(Some)
 }
 
 /// On how many requests a rule is tried.

@@ -223,12 +223,7 @@ pub async fn attach(
     Path(name): Path<String>,
 ) -> Result<Json<Attach>, Problem> {
     let (session, argv) = sessions::attach_command(&app, &name).await?;
-    Ok(Json(Attach {
-        command: argv.iter().map(|w| shell_word(w)).collect::<Vec<_>>().join(" "),
-        argv,
-        socket: app.data.tmux_socket().display().to_string(),
-        tmux_session: session.tmux_session,
-    }))
+    Ok(Json(Attach::of(session.tmux_session, argv, &app.data.tmux_socket())))
 }
 
 /// How much of the terminal.
@@ -375,14 +370,4 @@ fn tail(text: &str, chars: usize) -> String {
     let text = text.trim_end();
     let skip = text.chars().count().saturating_sub(chars);
     text.chars().skip(skip).collect()
-}
-
-/// Quotes a word for a POSIX shell, where it needs that.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod decide;
+mod docs;
 mod git;
 mod task;
 mod usage;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 pub use decide::{AddRule, Approve, Deny, Many, Rules};
+pub use docs::{Docs, List as ListDocs};
 pub use git::{Git, OfProject, Worktrees};
 pub use task::{Ask, EditTask, ListTasks, NewTask, Tasks};
 pub use wait::{Until, Wait, WaitFor};
@@ -117,6 +119,12 @@ pub enum Command {
         /// What to do; they are listed unless told.
         #[command(subcommand)]
         what: Option<Worktrees>,
+    },
+    /// List a project's documents; show, open and pin them, and refer to their lines.
+    Docs {
+        /// What to do; they are listed unless told.
+        #[command(subcommand)]
+        what: Option<Docs>,
     },
     /// Show who did what: decisions, rules, sessions, projects.
     Audit(Audit),

@@ -7,6 +7,7 @@ mod audit;
 pub mod client;
 mod commands;
 mod db;
+mod docs;
 pub mod exec;
 mod exit;
 mod follow;

@@ -28,6 +28,7 @@ macro_rules! say {
 }
 pub(super) use say;
 
+pub mod documents;
 mod server;
 
 pub use server::{attempts, config, database, findings, summary, user_hooks};

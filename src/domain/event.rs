@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use serde_json::json;
 
-use super::ids::{MessageId, SessionId};
+use super::document::FileChange;
+use super::ids::{DocumentId, MessageId, ProjectId, SessionId};
 use super::message::MessageSource;
 use super::names::names;
 use super::record::{Message, ToolCall, Utterance};
@@ -33,6 +34,9 @@ pub enum EventKind {
     /// A task's edits: `{kind, task_id, session_id, …}`, where `kind` is `committed`, `problem`, `settled`,
     /// `discarded`, `edit_denied` or `two_writers`.
     Git,
+    /// A document's file was created, changed, moved or deleted, or what is kept about it was changed:
+    /// `{document_id, project_id, path, change, old_path?}`.
+    DocumentChange,
     /// A task's status moved: `{task_id, session_id, old_status, new_status, title, result, …}`.
     TaskStatus,
     /// Anything else about a task changed: `{task_id, session_id, title, changed, …}`.
@@ -45,7 +49,7 @@ names!(EventKind {
     SessionStatus => "session_status", ClaudeStatus => "claude_status",
     PermissionRequest => "permission_request", PermissionResolved => "permission_resolved",
     Message => "message", ToolUse => "tool_use", Usage => "usage", TaskStatus => "task_status",
-    TaskUpdate => "task_update", Git => "git", Hook => "hook",
+    TaskUpdate => "task_update", Git => "git", DocumentChange => "document_change", Hook => "hook",
 });
 
 /// An event that is about to be written.
@@ -123,6 +127,25 @@ pub fn message(m: &Message) -> NewEvent {
         "at": m.timestamp,
     });
     NewEvent::new(EventKind::Message, m.session_id, m.timestamp, &data)
+}
+
+/// The event of a change to a document. `old_path` is where a file was that was moved.
+pub fn document_change(
+    project: ProjectId,
+    document: DocumentId,
+    path: &str,
+    change: FileChange,
+    old_path: Option<&str>,
+    at: Timestamp,
+) -> NewEvent {
+    let mut data = json!({
+        "document_id": document, "project_id": project, "path": path, "change": change,
+    });
+    if let Some(old) = old_path {
+        data["old_path"] = json!(old);
+    }
+    let kind = EventKind::DocumentChange;
+    NewEvent { kind, session_id: None, at, dedupe_key: None, data: data.to_string() }
 }
 
 impl NewEvent {

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod claim;
+pub mod document;
 pub mod event;
 pub mod excerpt;
 pub mod git;
@@ -13,12 +14,14 @@ pub mod message;
 pub(crate) mod names;
 pub mod notice;
 pub mod observation;
+pub mod outline;
 pub mod permission;
 pub mod project;
 pub mod prompt;
 pub mod question;
 pub mod record;
 pub mod reducer;
+pub mod reference;
 pub mod rule;
 pub mod scrub;
 pub mod session;

@@ -18,6 +18,8 @@ pub struct Project {
     pub root: String,
     /// How the edits of its tasks are kept apart.
     pub git: GitSettings,
+    /// Which of its files are documents, if not those that the server's `document_patterns` say.
+    pub document_patterns: Option<Vec<String>>,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was changed last.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::couriers::Couriers;
+use super::documents::Documents;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
 use super::git::Git;
@@ -80,6 +81,8 @@ pub struct App {
     pub git: Git,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
+    /// What looks after the documents.
+    pub documents: Documents,
     /// Where tasks are started from and looked after.
     pub desk: Desk,
     receiver: OnceLock<SocketAddr>,
@@ -162,6 +165,7 @@ impl App {
             claude: tokio::sync::Mutex::default(),
             accounts,
             git,
+            documents: Documents::default(),
             desk,
             receiver: OnceLock::new(),
             secret,
@@ -175,6 +179,7 @@ impl App {
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);
+        super::documents::start(&app);
         super::tasks::start(&app);
         Ok(app)
     }

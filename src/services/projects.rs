@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::error::Error;
-use super::{App, rules};
+use super::{App, documents, rules};
 use crate::domain::audit::{Act, Actor};
 use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
@@ -43,7 +43,8 @@ pub async fn add(
     let fallback =
         root.file_name().map_or_else(|| "root".into(), |n| n.to_string_lossy().into_owned());
     let root = root.to_string_lossy().into_owned();
-    app.engine
+    let added = app
+        .engine
         .run(move |live, unit| {
             if let Some(there) = live.projects().find(|p| p.root == root) {
                 return Ok((there.clone(), false));
@@ -62,15 +63,26 @@ pub async fn add(
                 }
                 None => fallback,
             };
-            let (now, git) = (unit.now, GitSettings::default());
-            let project =
-                Project { id: ProjectId::new(), name, root, git, created_at: now, updated_at: now };
+            let now = unit.now;
+            let project = Project {
+                id: ProjectId::new(),
+                name,
+                root,
+                git: GitSettings::default(),
+                document_patterns: None,
+                created_at: now,
+                updated_at: now,
+            };
             live.put_project(project.clone());
             unit.write(Write::AddProject(project.clone()));
             unit.write(Write::Audit(act(now, actor, "project.added", &project)));
-            Ok((project, true))
+            Ok::<_, Error>((project, true))
         })
-        .await
+        .await?;
+    if added.1 {
+        app.documents.project_changed(added.0.id);
+    }
+    Ok(added)
 }
 
 /// The project for whoever names none: the configured root, or where the server was started.
@@ -94,6 +106,8 @@ pub struct Patch {
     pub name: Option<String>,
     /// Of its git settings those that are given.
     pub git: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Which of its files are documents; `Some(None)` goes back to the server's setting.
+    pub document_patterns: Option<Option<Vec<String>>>,
 }
 
 /// Changes a project.
@@ -104,30 +118,51 @@ pub async fn change(
     actor: Actor,
 ) -> Result<Project, Error> {
     let name = patch.name.map(check_name).transpose()?;
-    app.engine
+    let patterns = patch.document_patterns;
+    if let Some(Some(patterns)) = &patterns {
+        documents::check_patterns(patterns)?;
+    }
+    let (project, patterns_changed) = app
+        .engine
         .run(move |live, unit| {
             let mut project = live.project(id).cloned().ok_or_else(|| unknown(id))?;
-            if let Some(name) = name {
-                if live.projects().any(|p| p.name == name && p.id != id) {
-                    return Err(Error::conflict(format!(
-                        "another project is called {name:?}; choose another name"
-                    )));
+            let renamed = name.filter(|name| *name != project.name);
+            if let Some(name) = &renamed
+                && live.projects().any(|p| p.name == *name)
+            {
+                return Err(Error::conflict(format!(
+                    "another project is called {name:?}; choose another name"
+                )));
+            }
+            let git = patch.git.map(|git| merged(&project.git, git)).transpose()?;
+            let git = git.filter(|git| *git != project.git);
+            let patterns_changed =
+                patterns.as_ref().is_some_and(|p| *p != project.document_patterns);
+            let action = if renamed.is_some() { "project.renamed" } else { "project.changed" };
+            if renamed.is_some() || patterns_changed || git.is_some() {
+                if let Some(git) = git {
+                    let data = json!({ "name": project.name, "git": git });
+                    let act = Act::new(unit.now, actor.clone(), "project.git_changed", data);
+                    unit.write(Write::Audit(act.subject(id)));
+                    project.git = git;
                 }
-                project.name = name;
-                unit.write(Write::Audit(act(unit.now, actor.clone(), "project.renamed", &project)));
+                let name = renamed.clone();
+                project.name = name.unwrap_or(project.name);
+                project.document_patterns = patterns.unwrap_or(project.document_patterns);
+                project.updated_at = unit.now;
+                live.put_project(project.clone());
+                unit.write(Write::SaveProject(project.clone()));
+                if renamed.is_some() || patterns_changed {
+                    unit.write(Write::Audit(act(unit.now, actor, action, &project)));
+                }
             }
-            if let Some(git) = patch.git {
-                project.git = merged(&project.git, git)?;
-                let data = json!({ "name": project.name, "git": project.git });
-                let act = Act::new(unit.now, actor, "project.git_changed", data);
-                unit.write(Write::Audit(act.subject(id)));
-            }
-            project.updated_at = unit.now;
-            live.put_project(project.clone());
-            unit.write(Write::SaveProject(project.clone()));
-            Ok(project)
+            Ok::<_, Error>((project, patterns_changed))
         })
-        .await
+        .await?;
+    if patterns_changed {
+        app.documents.project_changed(id);
+    }
+    Ok(project)
 }
 
 /// Settings with some of them changed.
@@ -170,9 +205,11 @@ pub async fn remove(app: &App, id: ProjectId, actor: Actor) -> Result<(), Error>
             live.remove_project(id);
             unit.write(Write::DeleteProject(id));
             unit.write(Write::Audit(act(unit.now, actor, "project.removed", &project)));
-            Ok(())
+            Ok::<_, Error>(())
         })
-        .await
+        .await?;
+    app.documents.project_changed(id);
+    Ok(())
 }
 
 fn act(at: Timestamp, actor: Actor, action: &'static str, project: &Project) -> Act {

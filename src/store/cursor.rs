@@ -7,6 +7,11 @@ use std::str::FromStr;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::domain::document::LONGEST_PATH;
+
+/// The longest tie-breaker: a document's path in hexadecimal, and its id.
+const LONGEST: usize = 2 * LONGEST_PATH + 32;
+
 /// The place of a row in a list that is ordered by a number and an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -33,7 +38,7 @@ impl FromStr for Cursor {
     fn from_str(s: &str) -> Result<Self, BadCursor> {
         let (at, id) = s.split_once('_').ok_or(BadCursor)?;
         let known = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if id.is_empty() || id.len() > 64 || !id.chars().all(known) {
+        if id.is_empty() || id.len() > LONGEST || !id.chars().all(known) {
             return Err(BadCursor);
         }
         Ok(Self { at: at.parse().map_err(|_| BadCursor)?, id: id.to_owned() })

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod conversations;
 pub mod copy;
 mod cursor;
+pub mod documents;
 pub mod events;
 pub mod logs;
 pub mod messages;
@@ -17,10 +18,12 @@ pub mod permissions;
 mod place;
 mod postgres;
 pub mod projects;
+pub mod references;
 pub mod retention;
 pub mod rules;
 pub mod schema;
 pub mod sessions;
+mod slot;
 mod sqlite;
 pub mod tasks;
 mod text;
@@ -29,6 +32,7 @@ mod write;
 
 pub use cursor::{BadCursor, Cursor, Order, Page};
 pub use place::Place;
+pub use slot::Slot;
 pub use sqlite::Synchronous;
 pub use write::{SettledPermission, Write};
 
@@ -232,12 +236,14 @@ fn statements() -> Vec<&'static str> {
         permissions::STATEMENTS,
         projects::STATEMENTS,
         claims::STATEMENTS,
+        references::STATEMENTS,
         rules::STATEMENTS,
         schema::STATEMENTS,
         usage::STATEMENTS,
     ];
     let sized = events::statements().chain(logs::statements()).chain(sessions::statements());
     let sized = sized.chain(retention::statements()).chain(tasks::statements());
+    let sized = sized.chain(documents::statements());
     fixed.concat().into_iter().chain(sized).collect()
 }
 

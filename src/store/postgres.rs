@@ -46,7 +46,11 @@ const HOLDER: &str = "SELECT COALESCE(a.application_name, ''), a.pid, \
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 \
      AND d.datname = current_database() \
      AND CAST(l.classid AS BIGINT) = $1 AND CAST(l.objid AS BIGINT) = $2";
-const CONTINUE: [&str; 2] = [
+const CONTINUE: [&str; 4] = [
+    "SELECT setval(pg_get_serial_sequence('documents', 'id'), MAX(id)) FROM documents \
+     HAVING MAX(id) IS NOT NULL",
+    "SELECT setval(pg_get_serial_sequence('document_references', 'id'), MAX(id)) \
+     FROM document_references HAVING MAX(id) IS NOT NULL",
     "SELECT setval(pg_get_serial_sequence('command_logs', 'id'), MAX(id)) FROM command_logs \
      HAVING MAX(id) IS NOT NULL",
     "SELECT setval(pg_get_serial_sequence('events', 'id'), MAX(id)) FROM events \
@@ -61,7 +65,7 @@ pub(super) const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c 
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[HOLD, TAKE_TURN, HOLDER, CONTINUE[0], CONTINUE[1], VERSION, TABLES];
+    &[HOLD, TAKE_TURN, HOLDER, CONTINUE[0], CONTINUE[1], CONTINUE[2], CONTINUE[3], VERSION, TABLES];
 
 /// The connections to one database.
 #[derive(Clone)]

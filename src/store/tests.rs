@@ -132,6 +132,7 @@ fn project(name: &str, root: &str) -> Project {
         name: name.into(),
         root: root.into(),
         git: GitSettings { base: Some("trunk".into()), ..GitSettings::default() },
+        document_patterns: None,
         created_at: at,
         updated_at: at,
     }

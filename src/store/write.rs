@@ -4,14 +4,15 @@
 //! commit. Events come last, so that their ids are in the order of the commits.
 
 use super::{
-    Result, Tx, audit, claims, conversations, events, logs, messages, permissions, projects,
-    retention, rules, sessions, tasks, usage,
+    Result, Slot, Tx, audit, claims, conversations, documents, events, logs, messages, permissions,
+    projects, references, retention, rules, sessions, tasks, usage,
 };
 use crate::domain::audit::Act;
 use crate::domain::claim::Claim;
 use crate::domain::event::{self, Event, NewEvent};
 use crate::domain::ids::{
-    ConversationId, MessageId, PermissionId, ProjectId, RuleId, SessionId, TaskId, ToolUseId,
+    ConversationId, DocumentId, MessageId, PermissionId, ProjectId, ReferenceId, RuleId, SessionId,
+    TaskId, ToolUseId,
 };
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::PermissionRequest;
@@ -178,6 +179,48 @@ pub enum Write {
     AddClaim(Claim),
     /// A task is over: nothing is claimed by it any more.
     ReleaseClaims(TaskId),
+    /// What became of the files of a project's documents.
+    Files {
+        /// The project.
+        project: ProjectId,
+        /// What became of each.
+        changes: Vec<documents::Change>,
+        /// They are found for the first time: there are no events of them.
+        first: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// The documents of a project were looked for: what is found from now on is news.
+    DocumentsKnown(ProjectId),
+    /// Changes what is kept about a document.
+    DescribeDocument {
+        /// Which.
+        id: DocumentId,
+        /// What is to change.
+        patch: documents::Patch,
+        /// When.
+        at: Timestamp,
+    },
+    /// Makes a reference, if its document and its task are there.
+    AddReference {
+        /// What it is to be.
+        reference: Box<references::NewReference>,
+        /// When.
+        at: Timestamp,
+        /// Gets its id.
+        id: Slot<ReferenceId>,
+    },
+    /// Changes one.
+    ChangeReference {
+        /// Which.
+        id: ReferenceId,
+        /// What is to change.
+        change: references::ReferenceChange,
+        /// When.
+        at: Timestamp,
+    },
+    /// Removes one.
+    DeleteReference(ReferenceId),
     /// Adds a task.
     AddTask {
         /// The task.
@@ -256,7 +299,10 @@ impl Tx {
         match write {
             Write::AddProject(p) => projects::insert(self, &p).await,
             Write::SaveProject(p) => projects::update(self, &p).await,
-            Write::DeleteProject(id) => projects::delete(self, id).await,
+            Write::DeleteProject(id) => {
+                documents::clear(self, id).await?;
+                projects::delete(self, id).await
+            }
             Write::AddSession { session, idempotency_key } => {
                 sessions::insert(self, &session, idempotency_key.as_deref()).await
             }
@@ -323,12 +369,38 @@ impl Tx {
             Write::RuleHit { id, at } => rules::hit(self, id, at).await,
             Write::AddClaim(claim) => claims::insert(self, &claim).await,
             Write::ReleaseClaims(task) => claims::release(self, task).await,
+            Write::Files { project, changes, first, at } => {
+                let events = documents::apply(self, project, &changes, at).await?;
+                if !first {
+                    events.into_iter().for_each(|e| made.event(e));
+                }
+                Ok(())
+            }
+            Write::DocumentsKnown(project) => documents::set_known(self, project).await,
+            Write::DescribeDocument { id, patch, at } => {
+                let event = documents::describe(self, id, &patch, at).await?;
+                event.into_iter().for_each(|e| made.event(e));
+                Ok(())
+            }
+            Write::AddReference { reference, at, id } => {
+                if let Some(given) = references::insert(self, &reference, at).await? {
+                    id.fill(given);
+                }
+                Ok(())
+            }
+            Write::ChangeReference { id, change, at } => {
+                references::change(self, id, &change, at).await
+            }
+            Write::DeleteReference(id) => references::delete(self, id).await,
             Write::AddTask { task, idempotency_key } => {
                 tasks::insert(self, &task, idempotency_key.as_deref()).await
             }
             Write::SaveTask(task) => tasks::update(self, &task).await,
             Write::RelinkTask(task) => tasks::relink(self, &task).await,
-            Write::DeleteTask(id) => tasks::delete(self, id).await,
+            Write::DeleteTask(id) => {
+                references::delete_of_task(self, id).await?;
+                tasks::delete(self, id).await
+            }
             Write::SaveAttempt { task, attempt } => tasks::save_attempt(self, task, &attempt).await,
             Write::SetTask { session, task } => sessions::set_task(self, session, task).await,
             Write::Audit(act) => {

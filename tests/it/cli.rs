@@ -40,6 +40,7 @@ async fn every_command_prints_json() {
     let rule = rule["id"].as_str().expect("an id").to_owned();
     let backup = world.root().join("backup.db").display().to_string();
     let copy = format!("sqlite://{}", world.root().join("copy.db").display());
+    std::fs::write(world.project().join("README.md"), "# One\n\ntwo\n").expect("a file");
     let calls: Vec<Vec<&str>> = vec![
         vec!["ps"],
         vec!["show", "a"],
@@ -51,6 +52,18 @@ async fn every_command_prints_json() {
         vec!["rules"],
         vec!["rules", "add", "deny", "--tool", "Write", "--dry-run"],
         vec!["rules", "remove", &rule],
+        vec!["docs"],
+        vec!["docs", "ls", "--discover"],
+        vec!["docs", "show", "README.md:1-2"],
+        vec!["docs", "outline", "README.md"],
+        vec!["docs", "section", "README.md#One"],
+        vec!["docs", "pin", "README.md"],
+        vec!["docs", "unpin", "README.md"],
+        vec!["docs", "refer", "README.md:1"],
+        vec!["docs", "refs", "README.md"],
+        vec!["docs", "accept", "1"],
+        vec!["docs", "unrefer", "1"],
+        vec!["docs", "edit", "README.md"],
         vec!["audit"],
         vec!["audit", "verify"],
         vec!["conversations", "a"],
@@ -124,6 +137,7 @@ async fn every_command_prints_json() {
         }
         // These do not go with the state that the others left.
         let may_fail = [
+            "docs edit",
             "fork",
             "adopt",
             "interrupt",

@@ -9,6 +9,9 @@
 mod cli;
 mod database;
 mod demo;
+mod documents;
+mod documents_cli;
+mod documents_editor;
 mod durability;
 mod git;
 mod git_stand_in;
@@ -36,6 +39,7 @@ mod real_record;
 mod real_start;
 mod real_tasks;
 mod real_usage;
+mod references;
 mod retention;
 mod robustness;
 mod serve;

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::documents::{document, files};
 use crate::harness::{Agent, Answer, Request, Store, Via, World, is_problem, on_both_stores};
 
 on_both_stores! {
@@ -44,6 +45,8 @@ impl Operation {
         let id = match self.path.split('/').nth(2) {
             Some("projects") => &place.project,
             Some("permissions") => &place.request,
+            Some("documents") => &place.document,
+            Some("references") => &place.reference,
             Some("hooks") => "Stop",
             _ => "victim",
         };
@@ -62,6 +65,8 @@ struct Place {
     operations: Vec<Operation>,
     project: String,
     request: String,
+    document: String,
+    reference: String,
     before: Value,
     _held: crate::harness::Held,
 }
@@ -87,6 +92,11 @@ impl Place {
                 world.session("victim").await["evidence"]["source"] == "state_file"
             })
             .await;
+        files(&world, &[("docs/victim.md", "# One\n\ntwo\n")]);
+        let document = document(&world, "docs/victim.md").await["id"].to_string();
+        let lines = json!({"start_line": 1, "end_line": 2});
+        let made = world.post(format!("/api/documents/{document}/references"), &lines).await;
+        let reference = made.expect(201).json()["id"].to_string();
         let doc = world.get("/api/openapi.json").await.expect(200).json();
         let mut operations = Vec::new();
         for (path, methods) in doc["paths"].as_object().expect("paths") {
@@ -98,7 +108,7 @@ impl Place {
         let project =
             world.get("/api/projects").await.rows()[0]["id"].as_str().expect("an id").to_owned();
         let before = everything(&world).await;
-        Self { world, doc, operations, project, request, before, _held: held }
+        Self { world, doc, operations, project, request, document, reference, before, _held: held }
     }
 
     /// A request by the socket: finding out who is behind a port takes a look at every process.
@@ -123,9 +133,14 @@ impl Place {
 /// Everything that can be listed.
 async fn everything(world: &World) -> Value {
     let mut all = json!({ "last_event": world.events(None).await.last_id });
-    for path in
-        ["projects", "sessions", "permissions", "sessions/victim/messages", "sessions/victim/logs"]
-    {
+    for path in [
+        "projects",
+        "sessions",
+        "permissions",
+        "sessions/victim/messages",
+        "sessions/victim/logs",
+        "documents",
+    ] {
         all[path] = world.get(format!("/api/{path}?limit=500")).await.rows().into();
     }
     all
@@ -239,6 +254,7 @@ fn example(doc: &Value, property: &Value) -> Value {
     match (property["enum"].get(0), property["type"].as_str()) {
         (Some(value), _) => value.clone(),
         (_, Some("boolean")) => json!(true),
+        (_, Some("integer")) => json!(1),
         (_, Some("object")) => json!({}),
         (_, Some("array")) => json!(["x"]),
         _ => json!("x"),

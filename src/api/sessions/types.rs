@@ -1,5 +1,7 @@
 //! What the session endpoints take and give.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -314,7 +316,7 @@ pub struct Fork {
 }
 
 /// How to attach a terminal.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Attach {
     /// The command, to be pasted into a shell.
     pub command: String,
@@ -324,6 +326,24 @@ pub struct Attach {
     pub socket: String,
     /// The tmux session.
     pub tmux_session: String,
+}
+
+impl Attach {
+    /// The command of these words, which shows a tmux session.
+    pub(in crate::api) fn of(tmux_session: String, argv: Vec<String>, socket: &Path) -> Self {
+        let command = argv.iter().map(|w| shell_word(w)).collect::<Vec<_>>().join(" ");
+        Self { command, argv, socket: socket.display().to_string(), tmux_session }
+    }
+}
+
+/// Quotes a word for a POSIX shell, where it needs that.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// The end of a terminal.

@@ -31,6 +31,7 @@ fn project(name: &str) -> Project {
         name,
         root,
         git: GitSettings::default(),
+        document_patterns: None,
         created_at: at,
         updated_at: at,
     }
