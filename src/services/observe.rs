@@ -9,14 +9,14 @@ use serde_json::json;
 
 use super::engine::{Effect, Unit};
 use super::live::Live;
-use super::{spending, tasks};
+use super::{git, spending, tasks};
 use crate::domain::audit::Actor;
 use crate::domain::event::{self, EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, MessageId, SessionId, Stamp};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::PermissionRequest;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, ToolStatus};
 use crate::domain::reducer::{Change, is_current, reduce};
 use crate::domain::rule::Place;
 use crate::domain::scrub::scrub;
@@ -218,12 +218,20 @@ impl Intake<'_> {
     ) {
         let session = self.id;
         match (record, conversation) {
-            (Record::Tool(call), _) => self.unit.write(Write::Tool {
-                session,
-                conversation: conversation.cloned(),
-                call: Box::new(call),
-                past,
-            }),
+            (Record::Tool(call), _) => {
+                if !past
+                    && call.status == ToolStatus::Running
+                    && let Some(file) = git::claims::edited_by(self.live, session, &call)
+                {
+                    self.unit.then(Effect::Edited(session, file));
+                }
+                self.unit.write(Write::Tool {
+                    session,
+                    conversation: conversation.cloned(),
+                    call: Box::new(call),
+                    past,
+                });
+            }
             (Record::Said(utterance), Some(id)) => {
                 let source = match utterance.direction {
                     // A sub-agent is told by Claude, not by a person.
@@ -343,6 +351,11 @@ impl Intake<'_> {
         });
         self.unit.event(EventKind::ClaudeStatus, self.id, at, &data);
         if old != new {
+            if let Some(task) = self.live.session(self.id).and_then(|s| s.task_id)
+                && matches!(new, ClaudeStatus::Idle | ClaudeStatus::Stopped)
+            {
+                self.unit.then(Effect::Commit(task));
+            }
             self.unit.then(Effect::WakeCourier(self.id));
             if matches!(new, ClaudeStatus::Idle | ClaudeStatus::Stopped) {
                 self.unit.then(Effect::WakeQueue);

@@ -82,6 +82,11 @@ async fn every_command_prints_json() {
         vec!["adopt", "b"],
         vec!["import"],
         vec!["kill", "b"],
+        vec!["git", "status"],
+        vec!["git", "setup"],
+        vec!["worktrees"],
+        vec!["worktrees", "prune"],
+        vec!["worktrees", "remove", "none"],
         vec!["open"],
         vec!["status-line"],
         vec!["notify", "test"],
@@ -131,8 +136,19 @@ async fn every_command_prints_json() {
             assert!(code != 0 && ran.stderr.starts_with("chorus: "), "{call:?}: {ran:?}");
         }
         // These do not go with the state that the others left.
-        let may_fail =
-            ["docs edit", "fork", "adopt", "interrupt", "resume", "doctor", "wait", "new", "run"];
+        let may_fail = [
+            "docs edit",
+            "fork",
+            "adopt",
+            "interrupt",
+            "resume",
+            "doctor",
+            "wait",
+            "new",
+            "run",
+            "git setup",
+            "worktrees remove",
+        ];
         assert!(code == 0 || may_fail.contains(&leaf.as_str()), "{call:?}: {ran:?}");
     }
     // The stream prints an object a line, for ever; its format has a test of its own.

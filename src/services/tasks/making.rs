@@ -16,7 +16,7 @@ use crate::domain::task::{
 use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
-use crate::services::{App, launch, projects, sessions, spending};
+use crate::services::{App, git, launch, projects, sessions, spending};
 use crate::store::tasks::{Filter, Need, Sort};
 use crate::store::{Cursor, Page, Write, tasks};
 
@@ -343,6 +343,7 @@ pub async fn remove(app: &Arc<App>, id: TaskId, actor: Actor) -> Result<(), Erro
                     task.status
                 )));
             }
+            git::claims::release(live, unit, id);
             unit.write(Write::DeleteTask(id));
             unit.write(Write::Audit(act(unit.now, actor, "task.deleted", &task)));
             let data = serde_json::json!({
