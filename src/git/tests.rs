@@ -154,7 +154,9 @@ async fn a_hook_that_refuses_is_reported_and_nothing_is_lost() {
     let error = backend.commit(&branch, What::Everything, "No").await.expect_err("a refusal");
     assert!(error.to_string().contains("the linter says no"), "{error}");
     assert_eq!(fs::read_to_string(branch.dir.join("new.txt")).expect("the edit"), "x\n");
-    fs::remove_file(&hook).expect("the hook");
+    // A hook that looks at what is committed by a pattern, as many do, sees it.
+    let script = "#!/bin/sh\ntest \"$(git diff --cached --name-only -- '*.txt')\" = new.txt\n";
+    fs::write(&hook, script).expect("a hook");
     let done = backend.commit(&branch, What::Everything, "Yes").await.expect("done");
     assert_eq!(done.paths, ["new.txt"]);
 }

@@ -100,14 +100,19 @@ impl Worktrees {
         if paths.is_empty() {
             return Ok(Committed { commit: None, paths, left });
         }
-        let list = paths.iter().flat_map(|p| p.bytes().chain([0])).collect::<Vec<u8>>();
+        // Each by itself, and not by a variable: the project's hooks would inherit that.
+        let list: Vec<u8> =
+            paths.iter().flat_map(|p| format!(":(literal){p}\0").into_bytes()).collect();
+        let magic = vec![("GIT_LITERAL_PATHSPECS".to_owned(), "0".to_owned())];
         let from = ["--pathspec-from-file=-", "--pathspec-file-nul"];
         let mut add = tree.call(["add", "--all"].iter().chain(&from));
         add.input.clone_from(&list);
+        add.env.clone_from(&magic);
         tree.runner.done(add).await?;
         let args = ["commit", "--quiet", "--only", "--message", message];
         let mut commit = tree.call(args.iter().chain(&from));
         commit.input = list;
+        commit.env = magic;
         commit.limit = HOOKS;
         let done = tree.runner.done(commit).await;
         let tip = tree.tip(&branch.name).await?.unwrap_or_default();

@@ -82,6 +82,8 @@ async fn every_command_prints_json() {
         vec!["adopt", "b"],
         vec!["import"],
         vec!["kill", "b"],
+        vec!["task", "diff", "1"],
+        vec!["task", "commits", "1"],
         vec!["git", "status"],
         vec!["git", "setup"],
         vec!["worktrees"],
@@ -147,6 +149,8 @@ async fn every_command_prints_json() {
             "new",
             "run",
             "git setup",
+            "task diff",
+            "task commits",
             "worktrees remove",
         ];
         assert!(code == 0 || may_fail.contains(&leaf.as_str()), "{call:?}: {ran:?}");

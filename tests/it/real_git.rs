@@ -186,15 +186,13 @@ async fn two_tasks_at_once_in_one_directory_edit_each_on_its_own_branch() {
     // A third is denied a file of the first, with its owner's name.
     let third = world.work("Third", "first").await;
     let fourth = world.work("Fourth", "second").await;
-    wait_longer(LONG, "one of them was denied", async || {
-        let (a, b) = (world.session("third").await, world.session("fourth").await);
-        if a["claude_status"] == "idle" && b["claude_status"] == "idle" {
-            Ok(())
-        } else {
-            Err(format!("{} {}", a["claude_status"], b["claude_status"]))
-        }
-    })
-    .await;
+    for (session, words) in [("third", "The first is done."), ("fourth", "The second is done.")] {
+        wait_longer(LONG, &format!("{session} says {words:?}"), async || {
+            let said = world.said(session).await;
+            if said.iter().any(|s| s.contains(words)) { Ok(()) } else { Err(format!("{said:?}")) }
+        })
+        .await;
+    }
     let text = fs::read_to_string(world.project().join("shared.txt")).expect("a file");
     let (owner, name, denied, session) = match text.as_str() {
         "by the first\n" => (third, "Third", fourth, "fourth"),
