@@ -95,7 +95,7 @@ function listen(notices) {
   events.onopen = () => { say(notices ? "live, with notices" : "live", true); refresh(); };
   events.onerror = () => say("the server is away; trying again…", false);
   for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "usage",
-    "task_status", "task_update", "reset"]) {
+    "task_status", "task_update", "document_change", "reset"]) {
     events.addEventListener(kind, refresh);
   }
   events.addEventListener("notice", (event) => {

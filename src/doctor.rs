@@ -1,14 +1,13 @@
 //! `chorus doctor`: what Chorus needs, whether it is there, and what to do if not.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use crate::claude::installation;
 pub use crate::claude::installation::{Finding, Level};
 use crate::config::{Config, DataDir, Loaded};
+use crate::git::{GitButler, Repository, Runner};
 use crate::notify::Desktop;
 use crate::services::database;
 use crate::services::notices::Content;
@@ -28,7 +27,7 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     findings.push(data(&DataDir(config.data_dir.clone())));
     findings.push(store(loaded).await);
     findings.extend(notices(loaded));
-    findings.push(gitbutler().await);
+    findings.extend(git(&folder).await);
     findings
 }
 
@@ -139,35 +138,45 @@ fn notices(loaded: &Loaded) -> Vec<Finding> {
     [desktop].into_iter().chain(failed).collect()
 }
 
-/// GitButler is optional: tasks land on worktrees where it is not there.
-async fn gitbutler() -> Finding {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = std::env::split_paths(&path).map(|d| d.join("but")).find(|p| p.is_file());
-    let Some(but) = there else {
-        return finding(
-            Level::Ok,
-            "GitButler (`but`) is not there; nothing needs it yet".into(),
-            None,
-        );
-    };
-    match version(&but).await {
-        Some(text) => finding(Level::Ok, format!("GitButler: {text}"), None),
-        None => finding(
-            Level::Warn,
-            format!("{} does not tell its version", but.display()),
-            Some("run `but --version` in a terminal and see what it says"),
-        ),
+/// Git keeps the edits of tasks apart. GitButler is optional: tasks get worktrees where it is not there.
+async fn git(folder: &Path) -> Vec<Finding> {
+    let runner = Runner::new(std::env::vars(), None);
+    if runner.find("git").is_none() {
+        let what = "git is not there: nothing keeps the edits of tasks apart".to_owned();
+        return vec![finding(Level::Warn, what, Some("install git (apt install git)"))];
     }
+    let repository = Repository::find(&runner, folder).await;
+    let here = match &repository {
+        Ok(repository) => {
+            finding(Level::Ok, format!("the git repository is {}", repository.root.display()), None)
+        }
+        Err(e) => finding(Level::Ok, e.to_string(), None),
+    };
+    vec![here, gitbutler(&runner, folder, repository.ok()).await]
 }
 
-async fn version(program: &Path) -> Option<String> {
-    let mut command = tokio::process::Command::new(program);
-    command
-        .arg(OsStr::new("--version"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.ok()?.ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    (output.status.success() && !text.is_empty()).then_some(text)
+async fn gitbutler(runner: &Runner, folder: &Path, repository: Option<Repository>) -> Finding {
+    if runner.find("but").is_none() {
+        let what = "GitButler (`but`) is not there; each task gets a git worktree".to_owned();
+        return finding(Level::Ok, what, None);
+    }
+    match GitButler::probe(runner, folder).await {
+        Err(e) => finding(
+            Level::Warn,
+            e.to_string(),
+            Some("update it; until then each task gets a git worktree"),
+        ),
+        Ok(version) => {
+            let set_up = match repository {
+                Some(repository) => GitButler { repository }.is_set_up().await.unwrap_or_default(),
+                None => false,
+            };
+            let (place, remedy) = if set_up {
+                ("set up here", None)
+            } else {
+                ("not set up here", Some("`chorus git setup` does that, if you want its branches"))
+            };
+            finding(Level::Ok, format!("GitButler {version}, {place}"), remedy)
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! explains it):
 //!
 //! ```text
-//! domain ← store, bus, tmux, claude, process, notify ← services ← api, web ← server, cli
+//! domain ← store, bus, tmux, claude, git, process, notify ← services ← api, web ← server, cli
 //! ```
 
 pub mod api;
@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod domain;
+pub mod git;
 pub mod notify;
 pub mod process;
 pub mod server;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             chorus::cli::hook::main(&event);
             ExitCode::SUCCESS
         }
+        (Some("apart"), Some(program)) => chorus::cli::exec::apart(&program, args),
         (Some("exec"), Some(file)) => chorus::cli::exec::main(Path::new(&file)),
         _ => chorus::cli::main(),
     }

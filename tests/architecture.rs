@@ -22,6 +22,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("bus", &["domain", "error"]),
     ("tmux", &["domain", "error"]),
     ("claude", &["domain", "error"]),
+    ("git", &["domain", "error"]),
     ("process", &["domain", "error"]),
     ("notify", &["domain", "error"]),
     ("clock", &["domain"]),
@@ -30,7 +31,7 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "services",
         &[
-            "domain", "error", "config", "clock", "spool", "store", "bus", "tmux", "claude",
+            "domain", "error", "config", "clock", "spool", "store", "bus", "tmux", "claude", "git",
             "process", "notify",
         ],
     ),
@@ -38,7 +39,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
     ("web", &["domain", "error", "config", "store", "services", "api"]),
     // Looks at each part of the outside world by itself; at the database as the server chooses it.
-    ("doctor", &["domain", "error", "config", "store", "tmux", "claude", "notify", "services"]),
+    (
+        "doctor",
+        &["domain", "error", "config", "store", "tmux", "claude", "git", "notify", "services"],
+    ),
     // What starts everything.
     (
         "server",

@@ -29,7 +29,7 @@ use crate::services::metrics::HookOutcome;
     params(("event" = String, Path, description = "`Stop`, `posttooluse`, `tool-complete`, …")),
     request_body(content = Object, content_type = "application/json"),
     responses((status = 204, description = "Taken"),
-        (status = 200, description = "A permission request's answer, in Claude Code's format", body = Object),
+        (status = 200, description = "What Claude is told, in its format: a permission request's answer, or why a file is not to be edited", body = Object),
         (status = 401, description = "Not this session's token", body = Problem),
         (status = 404, description = "No session of Chorus's", body = Problem),
         (status = 413, description = "Too large", body = Problem),
@@ -63,6 +63,10 @@ pub async fn receive(
     app.metrics.hook(outcome, Duration::from_millis(lag));
     match taken? {
         Taken::Done => Ok(StatusCode::NO_CONTENT.into_response()),
+        Taken::Answered(answer) => {
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            Ok((json, answer.to_string()).into_response())
+        }
         Taken::Asked(waiting) => match waiting.answer().await? {
             Some(answer) => {
                 let json = [(header::CONTENT_TYPE, "application/json")];

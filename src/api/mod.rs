@@ -5,6 +5,7 @@ pub mod auth;
 mod doc;
 pub mod documents;
 pub mod events;
+pub mod git;
 pub mod hooks;
 pub mod list;
 pub mod notices;
@@ -109,6 +110,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::stream))
         .routes(routes!(summary::get))
         .routes(routes!(notices::test))
+        .routes(routes!(git::status))
+        .routes(routes!(git::setup))
+        .routes(routes!(git::project_unattributed))
+        .routes(routes!(git::task_unattributed))
+        .routes(routes!(git::commits))
+        .routes(routes!(git::task_diff))
+        .routes(routes!(git::session_diff))
+        .routes(routes!(git::list))
+        .routes(routes!(git::prune))
+        .routes(routes!(git::remove))
         .routes(routes!(documents::list))
         .routes(routes!(documents::lines))
         .routes(routes!(documents::section))

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::permissions::actor;
 use super::problem::{Body, Path, Problem, given};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::services::{App, projects};
@@ -38,6 +39,10 @@ pub struct ProjectPatch {
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub document_patterns: Option<Option<Vec<String>>>,
+    /// How the edits of its tasks are kept apart; what is not given stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GitSettings>)]
+    pub git: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Lists the projects.
@@ -77,7 +82,7 @@ pub async fn get(
     Ok(Json(projects::get(&app, id).await?))
 }
 
-/// Renames a project, or says which of its files are documents.
+/// Renames a project, says which of its files are documents, or changes its git settings.
 #[utoipa::path(patch, path = "/api/projects/{id}", tag = "projects", params(("id" = ProjectId, Path)),
     request_body = ProjectPatch,
     responses((status = 200, body = Project), (status = 404, body = Problem),
@@ -89,8 +94,8 @@ pub async fn update(
     Path(id): Path<ProjectId>,
     Body(patch): Body<ProjectPatch>,
 ) -> Result<Json<Project>, Problem> {
-    let ProjectPatch { name, document_patterns } = patch;
-    let patch = projects::Patch { name, document_patterns };
+    let ProjectPatch { name, document_patterns, git } = patch;
+    let patch = projects::Patch { name, document_patterns, git };
     Ok(Json(projects::change(&app, id, patch, actor(&headers)).await?))
 }
 

@@ -91,6 +91,7 @@ pub async fn create(
     Body(new): Body<NewSession>,
 ) -> Result<Response, Problem> {
     let new = sessions::New {
+        managed: false,
         name: new.name,
         like: None,
         project: new.project_id,

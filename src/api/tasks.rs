@@ -12,8 +12,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 pub use types::{
-    Assign, Dependency, Ended, NewTask, RestartClaude, StartTask, TaskDetail, TaskOrder, TaskPatch,
-    TaskPrompt, TaskView, WantedLines, WantedReference,
+    Assign, Completion, Dependency, EndedTask, Failure, NewTask, RestartClaude, StartTask,
+    TaskDetail, TaskOrder, TaskPatch, TaskPrompt, TaskView, WantedLines, WantedReference,
 };
 
 use super::list::{self, Paging};
@@ -25,7 +25,7 @@ use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::Message;
 use crate::domain::task::TaskStatus;
-use crate::services::{App, permissions, sessions, tasks};
+use crate::services::{App, git, permissions, sessions, tasks};
 use crate::store::tasks::Sort;
 
 /// Which tasks, in which order.
@@ -255,31 +255,36 @@ pub async fn respond(
 }
 
 /// Completes a task. The session that was made for it ends; another one is free again.
-#[utoipa::path(post, path = "/api/tasks/{id}/complete", tag = "tasks", params(("id" = i64, Path)), request_body = Ended,
-    responses((status = 200, body = TaskView), (status = 404, body = Problem),
+#[utoipa::path(post, path = "/api/tasks/{id}/complete", tag = "tasks", params(("id" = i64, Path)), request_body = Completion,
+    responses((status = 200, body = EndedTask), (status = 404, body = Problem),
         (status = 409, description = "It is not at work", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn complete(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     Path(id): Path<TaskId>,
-    OptionalBody(ended): OptionalBody<Ended>,
-) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(tasks::complete(&app, id, ended.result, actor(&headers)).await?.into()))
+    OptionalBody(how): OptionalBody<Completion>,
+) -> Result<Json<EndedTask>, Problem> {
+    let task = tasks::complete(&app, id, how.result, actor(&headers)).await?.into();
+    let git = git::offer(&app, id, how.push, how.pr).await?;
+    Ok(Json(EndedTask { task, git, discarded_commit: None }))
 }
 
 /// Gives a task up. The session that was made for it ends; another one is free again.
-#[utoipa::path(post, path = "/api/tasks/{id}/fail", tag = "tasks", params(("id" = i64, Path)), request_body = Ended,
-    responses((status = 200, body = TaskView), (status = 404, body = Problem),
+#[utoipa::path(post, path = "/api/tasks/{id}/fail", tag = "tasks", params(("id" = i64, Path)), request_body = Failure,
+    responses((status = 200, body = EndedTask), (status = 404, body = Problem),
         (status = 409, description = "It is not at work", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn fail(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     Path(id): Path<TaskId>,
-    OptionalBody(ended): OptionalBody<Ended>,
-) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(tasks::fail(&app, id, ended.result, actor(&headers)).await?.into()))
+    OptionalBody(how): OptionalBody<Failure>,
+) -> Result<Json<EndedTask>, Problem> {
+    let task = tasks::fail(&app, id, how.result, actor(&headers)).await?.into();
+    let discarded_commit = if how.discard { git::discard(&app, id).await? } else { None };
+    let git = if how.discard { None } else { git::offer(&app, id, false, false).await? };
+    Ok(Json(EndedTask { task, git, discarded_commit }))
 }
 
 /// Makes a failed task pending again. Why it failed stays with its attempt.

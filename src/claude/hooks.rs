@@ -9,7 +9,7 @@ mod event;
 mod settings;
 pub mod user;
 
-pub use answer::{Answer, answer, with_answers};
+pub use answer::{Answer, answer, refusal, with_answers};
 pub use event::HookEvent;
 use serde_json::{Map, Value};
 pub use settings::{SUBSCRIBED, settings};

@@ -2,6 +2,7 @@
 
 mod decide;
 mod docs;
+mod git;
 mod task;
 mod usage;
 mod wait;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 pub use decide::{AddRule, Approve, Deny, Many, Rules};
 pub use docs::{Docs, List as ListDocs};
+pub use git::{Git, OfProject, Worktrees};
 pub use task::{Ask, EditTask, ListTasks, NewTask, Tasks};
 pub use wait::{Until, Wait, WaitFor};
 
@@ -105,6 +107,18 @@ pub enum Command {
         /// What to do; they are listed unless told.
         #[command(subcommand)]
         what: Option<Rules>,
+    },
+    /// Git: how the edits of tasks are kept apart.
+    Git {
+        /// What to do.
+        #[command(subcommand)]
+        what: Git,
+    },
+    /// List the worktrees of tasks; remove those that are no longer needed.
+    Worktrees {
+        /// What to do; they are listed unless told.
+        #[command(subcommand)]
+        what: Option<Worktrees>,
     },
     /// List a project's documents; show, open and pin them, and refer to their lines.
     Docs {

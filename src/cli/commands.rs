@@ -13,8 +13,8 @@ use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
 use super::{
-    attach, audit, docs, import, launch, life, notify, permissions, rules, show, start, stop, task,
-    top, usage,
+    attach, audit, docs, git, import, launch, life, notify, permissions, rules, show, start, stop,
+    task, top, usage,
 };
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
@@ -65,6 +65,8 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Deny(deny) => return permissions::deny(client, deny, json).await,
         Command::Permissions { all } => permissions::list(client, all, json).await?,
         Command::Rules { what } => rules::run(client, what, json).await?,
+        Command::Git { what } => return git::run(client, what, json).await,
+        Command::Worktrees { what } => return git::worktrees(client, what, json).await,
         Command::Docs { what } => docs::run(client, what, json).await?,
         Command::Task { what } => return task::run(client, what, json).await,
         Command::Import(args) => return import::run(client, args, json).await,

@@ -1,5 +1,9 @@
-//! `chorus exec FILE`: what a session's pane runs. It reads the launch's plan, removes it, and
+//! Becoming another program.
+//!
+//! `chorus exec FILE` is what a session's pane runs. It reads the launch's plan, removes it, and
 //! becomes Claude Code: the same process, so that nothing typed into the pane can ever reach a shell.
+//!
+//! `chorus apart PROGRAM ARGUMENTS…` is how the server runs git: in a session without a terminal.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -19,5 +23,15 @@ pub fn main(file: &Path) -> ExitCode {
     let env = plan.iter().flat_map(|p| &p.env);
     let error = Command::new(program).args(args).env_clear().envs(env).exec();
     eprintln!("chorus: {program} cannot be started: {error}");
+    ExitCode::from(127)
+}
+
+/// Becomes a program in a session of its own, which has no terminal: neither it nor what it starts
+/// can ask anybody. Returns only if that fails.
+pub fn apart(program: &str, args: impl Iterator<Item = String>) -> ExitCode {
+    // It fails only for a process that leads a group already, which is as well apart.
+    let _ = rustix::process::setsid();
+    let error = Command::new(program).args(args).exec();
+    eprintln!("{program} cannot be started: {error}");
     ExitCode::from(127)
 }

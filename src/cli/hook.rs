@@ -2,8 +2,8 @@
 //!
 //! It sits on Claude's critical path, so it is plain blocking code without an async runtime: it
 //! reads the payload, hands it to the server over the Unix socket, and leaves. If the server is
-//! away it leaves the payload in the spool instead. It never prints and never fails, except that a
-//! permission request waits for its answer and prints that.
+//! away it leaves the payload in the spool instead. It never fails, and prints only what the server has
+//! to say to Claude: a permission request waits for that.
 
 use std::env;
 use std::fs;
@@ -95,12 +95,24 @@ pub fn main(event: &str) {
     let delivery = Delivery { meta, socket, payload };
     if event.eq_ignore_ascii_case("PermissionRequest") {
         delivery.hold(HOLD);
-    } else if let Answer::Away = delivery.post(PATIENCE, false)
-        && let Some(dir) = var("CHORUS_SPOOL")
-    {
-        // If even that fails, the transcript still tells the story.
-        let _ = delivery.spool(Path::new(&dir));
+        return;
     }
+    match delivery.post(PATIENCE, false) {
+        Answer::Taken(answer) => tell(&answer),
+        Answer::Refused => {}
+        Answer::Away => {
+            if let Some(dir) = var("CHORUS_SPOOL") {
+                // If even that fails, the transcript still tells the story.
+                let _ = delivery.spool(Path::new(&dir));
+            }
+        }
+    }
+}
+
+/// Tells Claude Code what the server has to say.
+fn tell(answer: &[u8]) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(answer).and_then(|()| out.flush());
 }
 
 impl Delivery {
@@ -117,11 +129,7 @@ impl Delivery {
         while since.elapsed() < HOLD && seen.elapsed() < absence {
             let began = Instant::now();
             match self.post(HOLD, again) {
-                Answer::Taken(answer) => {
-                    let mut out = io::stdout().lock();
-                    let _ = out.write_all(&answer).and_then(|()| out.flush());
-                    return;
-                }
+                Answer::Taken(answer) => return tell(&answer),
                 Answer::Refused => return,
                 Answer::Away => {}
             }

@@ -238,6 +238,17 @@ pub(super) struct Wanted {
     pub launch: session::Launch,
 }
 
+fn text(path: &Path) -> Result<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| anyhow!("{} is not valid UTF-8", path.display()))
+}
+
+/// The project of a directory, which is made if there is none.
+pub(super) async fn project(client: &Client, directory: &Path) -> Result<Project> {
+    let root = text(&project_root(&directory.canonicalize()?))?;
+    client.post("/api/projects", &NewProject { root, name: None }).await
+}
+
 /// Finds out what the options of a start mean here; the directory's project is made if there is none.
 pub(super) async fn wanted(client: &Client, launch: Launch) -> Result<Wanted> {
     let directory = match &launch.directory {
@@ -245,11 +256,7 @@ pub(super) async fn wanted(client: &Client, launch: Launch) -> Result<Wanted> {
         None => std::env::current_dir()?,
     };
     let directory = directory.canonicalize().with_context(|| directory.display().to_string())?;
-    let text = |p: &Path| {
-        p.to_str().map(str::to_owned).ok_or_else(|| anyhow!("{} is not valid UTF-8", p.display()))
-    };
-    let root = text(&project_root(&directory))?;
-    let project: Project = client.post("/api/projects", &NewProject { root, name: None }).await?;
+    let project = project(client, &directory).await?;
     let env = launch.env.iter().map(|pair| {
         let (name, value) = pair
             .split_once('=')

@@ -11,6 +11,7 @@ mod docs;
 pub mod exec;
 mod exit;
 mod follow;
+mod git;
 pub mod hook;
 mod import;
 mod launch;

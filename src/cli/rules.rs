@@ -67,7 +67,7 @@ async fn make(client: &Client, add: AddRule, as_json: bool) -> Result<()> {
 }
 
 /// Finds a project by its name, its id or its folder.
-async fn project(client: &Client, name: &str) -> Result<ProjectId> {
+pub(super) async fn project(client: &Client, name: &str) -> Result<ProjectId> {
     let projects: Vec<Project> = client.get("/api/projects").await?;
     let folder = std::path::Path::new(name).canonicalize().ok();
     let is = |p: &&Project| {

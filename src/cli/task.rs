@@ -11,13 +11,13 @@ use super::client::{Client, encoded};
 use super::commands::text_or_stdin;
 use super::exit::Exit;
 use super::show::{self, age, line, safe, say};
-use super::{docs, launch};
+use super::{docs, git, launch};
 use crate::api::tasks::{
-    Assign, Ended, NewTask as Order, StartTask, TaskDetail, TaskOrder, TaskPatch, TaskPrompt,
-    TaskView, WantedReference,
+    Assign, Completion, Failure, NewTask as Order, StartTask, TaskDetail, TaskOrder, TaskPatch,
+    TaskPrompt, TaskView, WantedReference,
 };
 use crate::domain::ids::TaskId;
-use crate::domain::task::{PromptAs, TaskOptions, TaskStatus, title_of};
+use crate::domain::task::{GitBackend, PromptAs, TaskOptions, TaskStatus, title_of};
 
 /// Carries out a command about tasks.
 pub async fn run(client: &Client, what: Tasks, as_json: bool) -> Result<Exit> {
@@ -39,13 +39,18 @@ pub async fn run(client: &Client, what: Tasks, as_json: bool) -> Result<Exit> {
             let task: TaskView = client.post(&path(id, "/assign"), &body).await?;
             told(&task, &format!("was given to {session}"), as_json)?;
         }
-        Tasks::Complete { id, result } => {
-            let body = Ended { result: result.map(text_or_stdin).transpose()? };
-            told(&client.post(&path(id, "/complete"), &body).await?, "is completed", as_json)?;
+        Tasks::Complete { id, result, push, pr } => {
+            let result = result.map(text_or_stdin).transpose()?;
+            let body = Completion { result, push, pr };
+            git::ended(&client.post(&path(id, "/complete"), &body).await?, as_json)?;
         }
-        Tasks::Fail { id, reason } => {
-            let body = Ended { result: reason.map(text_or_stdin).transpose()? };
-            told(&client.post(&path(id, "/fail"), &body).await?, "has failed", as_json)?;
+        Tasks::Fail { id, reason, discard, yes } => {
+            if discard && !yes && !git::discards(client, id).await? {
+                return Err(Exit::Failed.error("nothing was changed"));
+            }
+            let result = reason.map(text_or_stdin).transpose()?;
+            let body = Failure { result, discard };
+            git::ended(&client.post(&path(id, "/fail"), &body).await?, as_json)?;
         }
         Tasks::Retry(t) => {
             let task: TaskView = client.post(&path(t.id, "/retry"), &Value::Null).await?;
@@ -56,6 +61,8 @@ pub async fn run(client: &Client, what: Tasks, as_json: bool) -> Result<Exit> {
             let _: Value = client.call(Method::DELETE, &path(t.id, ""), none).await?;
             show::done(&format!("deleted task {}", t.id), &json!({ "deleted": t.id }), as_json)?;
         }
+        Tasks::Diff(t) => git::diff(client, t.id, as_json).await?,
+        Tasks::Commits(t) => git::commits(client, t.id, as_json).await?,
         Tasks::Prompt(t) => {
             let prompt: TaskPrompt = client.get(&path(t.id, "/prompt")).await?;
             show::done(&safe(&prompt.prompt), &prompt, as_json)?;
@@ -115,7 +122,7 @@ async fn order(
             launch: wanted.launch,
             session_name: wanted.name,
             workspace_path: Some(wanted.workspace),
-            git: ask.git,
+            git: if ask.here { Some(GitBackend::None) } else { ask.git },
             complete_on_idle: ask.complete_on_idle,
             ..TaskOptions::default()
         },
@@ -246,6 +253,12 @@ fn show_one(detail: &TaskDetail, as_json: bool) -> Result<()> {
             attempt.number,
             age(attempt.started_at)
         );
+        if let Some(branch) = &attempt.branch {
+            say!("    on branch {}", safe(branch));
+        }
+        if let Some(problem) = &attempt.git_problem {
+            say!("    not committed: {}", line(problem, 400));
+        }
     }
     if !task.description.trim().is_empty() {
         say!("\n{}", safe(task.description.trim_end()));

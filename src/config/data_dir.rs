@@ -32,6 +32,11 @@ impl DataDir {
         self.0.join("launch")
     }
 
+    /// Where the worktrees of tasks are made.
+    pub fn worktrees(&self) -> PathBuf {
+        self.0.join("worktrees")
+    }
+
     /// The server's own log, when the CLI started it.
     pub fn log(&self) -> PathBuf {
         self.0.join("server.log")

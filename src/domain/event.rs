@@ -31,6 +31,9 @@ pub enum EventKind {
     /// A session used something, its context filled, or its budget moved: `{session_id, name, cost,
     /// tokens, context, budget, …}`.
     Usage,
+    /// A task's edits: `{kind, task_id, session_id, …}`, where `kind` is `committed`, `problem`, `settled`,
+    /// `discarded`, `edit_denied` or `two_writers`.
+    Git,
     /// A document's file was created, changed, moved or deleted, or what is kept about it was changed:
     /// `{document_id, project_id, path, change, old_path?}`.
     DocumentChange,
@@ -46,7 +49,7 @@ names!(EventKind {
     SessionStatus => "session_status", ClaudeStatus => "claude_status",
     PermissionRequest => "permission_request", PermissionResolved => "permission_resolved",
     Message => "message", ToolUse => "tool_use", Usage => "usage", TaskStatus => "task_status",
-    TaskUpdate => "task_update", DocumentChange => "document_change", Hook => "hook",
+    TaskUpdate => "task_update", Git => "git", DocumentChange => "document_change", Hook => "hook",
 });
 
 /// An event that is about to be written.

@@ -4,9 +4,11 @@
 //! Code's. Time and randomness come in as arguments.
 
 pub mod audit;
+pub mod claim;
 pub mod document;
 pub mod event;
 pub mod excerpt;
+pub mod git;
 pub mod ids;
 pub mod message;
 pub(crate) mod names;

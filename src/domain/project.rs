@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::git::GitSettings;
 use super::ids::ProjectId;
 use super::time::Timestamp;
 
@@ -15,6 +16,8 @@ pub struct Project {
     pub name: String,
     /// Its folder: absolute, with all symbolic links resolved, unique.
     pub root: String,
+    /// How the edits of its tasks are kept apart.
+    pub git: GitSettings,
     /// Which of its files are documents, if not those that the server's `document_patterns` say.
     pub document_patterns: Option<Vec<String>>,
     /// When it was added.

@@ -189,6 +189,12 @@ pub struct Attempt {
     pub message_id: Option<MessageId>,
     /// Claude's turn has ended, and nothing has begun since.
     pub turn_ended_at: Option<Timestamp>,
+    /// The last commit of its branch, kept when that is discarded.
+    #[serde(default)]
+    pub head_commit: Option<String>,
+    /// What keeps its edits from being committed.
+    #[serde(default)]
+    pub git_problem: Option<String>,
     /// How it has ended, if it has.
     pub outcome: Option<AttemptOutcome>,
     /// What came of it, or why it failed.

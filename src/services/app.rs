@@ -15,6 +15,7 @@ use super::couriers::Couriers;
 use super::documents::Documents;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
+use super::git::Git;
 use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
@@ -76,6 +77,8 @@ pub struct App {
     pub screens: Screens,
     /// The Claude Code program as it was found last, with its file's time.
     pub(super) claude: tokio::sync::Mutex<Option<(Option<SystemTime>, Installed)>>,
+    /// Whose edit is it.
+    pub git: Git,
     /// Sums that are to be told, and turns that are to be stopped.
     pub accounts: Accounts,
     /// What looks after the documents.
@@ -108,11 +111,13 @@ impl App {
         let held = Held::default();
         let couriers = Couriers::default();
         let accounts = Accounts::default();
+        let git = Git::default();
         let desk = Desk::default();
         let (watcher, orders) = Watcher::new();
         let effects = {
             let (held, couriers, watcher) = (held.clone(), couriers.clone(), watcher.clone());
             let (accounts, desk) = (accounts.clone(), desk.clone());
+            let due = git.due.clone();
             move |effect| match effect {
                 Effect::Answer(id, decision) => {
                     held.tell(id, Some(decision));
@@ -124,6 +129,8 @@ impl App {
                 Effect::Rewatch(session) => watcher.look(session),
                 Effect::Account(session) => accounts.sum_up(session),
                 Effect::Interrupt(session) => accounts.stop(session),
+                Effect::Edited(session, file) => due.edited(session, file),
+                Effect::Commit(task) => due.add(task),
                 Effect::WakeQueue => desk.wake(),
                 Effect::Settle(task) => desk.settle(task),
                 Effect::EndSession(session) => desk.end(session),
@@ -157,6 +164,7 @@ impl App {
             screens: screens(&config_patterns),
             claude: tokio::sync::Mutex::default(),
             accounts,
+            git,
             documents: Documents::default(),
             desk,
             receiver: OnceLock::new(),
@@ -167,6 +175,7 @@ impl App {
         });
         super::couriers::start(&app);
         super::spending::start(&app);
+        super::git::start(&app);
         listener.start(&app);
         super::watch::start(&app, orders);
         super::retention::start(&app);

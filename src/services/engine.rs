@@ -55,6 +55,10 @@ pub enum Effect {
     Account(SessionId),
     /// The session has no budget left: interrupt its turn.
     Interrupt(SessionId),
+    /// A session edits this file, as its call names it.
+    Edited(SessionId, String),
+    /// A turn of this task's has ended: commit what it has left.
+    Commit(TaskId),
     /// The queue may be able to start its next task.
     WakeQueue,
     /// A task's turn has ended: see whether it is the last one.

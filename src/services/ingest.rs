@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::error::Error;
 use super::held::Place;
 use super::observe::{Report, observe};
-use super::{App, places};
+use super::{App, git, places};
 use crate::claude::hooks::{self, HookError, HookEvent, HookReport};
 use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId, Stamp};
@@ -60,6 +60,8 @@ pub struct Delivery {
 pub enum Taken {
     /// It is durable, and there is nothing to tell Claude.
     Done,
+    /// It is durable, and this is what Claude is told, in its words.
+    Answered(Value),
     /// It asks for a permission, durably.
     Asked(Waiting),
 }
@@ -134,10 +136,15 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
         app.hook_rate.pass(session, Instant::now()).map_err(|wait| Error::TooMany { wait })?;
     }
     let asked = told.permission.take();
+    let edit = (event == HookEvent::PreToolUse).then(|| call(&told.records)).flatten();
     let mut report = report(session, &delivery, &event, told);
     let Some(asked) = asked else {
         observed(app, report).await?;
-        return Ok(Taken::Done);
+        let Some((tool, input)) = edit else { return Ok(Taken::Done) };
+        return Ok(match git::claims::before_edit(app, session, &tool, &input).await? {
+            Some(why) => Taken::Answered(hooks::refusal(&why)),
+            None => Taken::Done,
+        });
     };
     // The delivery's id is the request's: a hook that comes again asks the same question.
     let id = PermissionId(delivery.stamp.0);
@@ -202,6 +209,14 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
         }
     }
     Ok(Taken::Asked(waiting))
+}
+
+/// The call that a hook tells of, its input exact.
+fn call(records: &[Record]) -> Option<(String, Value)> {
+    records.iter().find_map(|record| match record {
+        Record::Tool(call) => Some((call.tool.clone(), call.input.clone()?)),
+        _ => None,
+    })
 }
 
 fn unreadable(e: HookError) -> Error {

@@ -171,13 +171,15 @@ async fn plan(
     if profile.untested {
         tracing::warn!(version = %claude.version, "Claude Code {} is newer than any this Chorus was tested with", claude.version);
     }
+    let outfit = super::git::outfit(app, session).await?;
     let settings = hooks::settings(
         &app.program,
         session.launch.permission_mode.unwrap_or(PermissionMode::Default),
+        outfit.edits,
         &profile,
     );
     let invocation = claude_launch::invocation(
-        &session.launch,
+        &outfit.launch,
         &start.begin,
         session.name.as_str(),
         &settings,
@@ -190,6 +192,7 @@ async fn plan(
     env.extend(invocation.env);
     let telemetry = super::spending::variables(app, session, env.keys()).await;
     env.extend(telemetry);
+    env.extend(outfit.env);
     env.insert("TERM".into(), "tmux-256color".into());
     let path = |p: PathBuf| p.to_string_lossy().into_owned();
     env.insert("CHORUS_SESSION".into(), session.id.to_string());

@@ -215,6 +215,8 @@ pub async fn fork(
         }
     };
     let new = New {
+        // Where the other one works there may be this one too.
+        managed: true,
         name,
         like: None,
         project: Some(session.project_id),

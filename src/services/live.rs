@@ -7,6 +7,7 @@ mod tasks;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use crate::domain::claim::Claims;
 use crate::domain::ids::{MessageId, PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::permission::{Decision, PermissionRequest};
 use crate::domain::project::Project;
@@ -14,7 +15,7 @@ use crate::domain::rule::{Call, Place, Rule};
 use crate::domain::session::{Process, Session, SessionName};
 use crate::domain::time::Timestamp;
 use crate::store::messages::Outgoing;
-use crate::store::{Db, StoreError, messages, permissions, projects, rules, sessions};
+use crate::store::{Db, StoreError, claims, messages, permissions, projects, rules, sessions};
 
 pub use tasks::{Known, Tasks};
 
@@ -58,6 +59,8 @@ pub struct Live {
     /// Processes of people's that go on with a conversation of a session of ours. Each is seen again
     /// by whoever looks around, so they are not in the store.
     pub elsewhere: HashMap<SessionId, Process>,
+    /// Which task has edited which file, where several share a directory.
+    pub claims: Claims,
     /// Tasks that sessions work on, and those that changed lately.
     pub tasks: Tasks,
     rules: Vec<Rule>,
@@ -79,6 +82,9 @@ impl Live {
         }
         for (request, decision) in permissions::open(db).await? {
             live.open.insert(request.id, Open { request, decision, place: None });
+        }
+        for claim in claims::all(db).await? {
+            live.claims.claim(claim);
         }
         live.tasks = Tasks::load(db).await?;
         live.rules = rules::all(db).await?;

@@ -8,6 +8,7 @@ pub mod documents;
 pub mod elsewhere;
 pub mod engine;
 pub mod error;
+pub mod git;
 pub mod held;
 pub mod imports;
 pub mod ingest;

@@ -9,14 +9,14 @@ use serde_json::json;
 
 use super::engine::{Effect, Unit};
 use super::live::Live;
-use super::{spending, tasks};
+use super::{git, spending, tasks};
 use crate::domain::audit::Actor;
 use crate::domain::event::{self, EventKind, NewEvent};
 use crate::domain::ids::{ConversationId, MessageId, SessionId, Stamp};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::{Fact, Observation};
 use crate::domain::permission::PermissionRequest;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, ToolStatus};
 use crate::domain::reducer::{Change, is_current, reduce};
 use crate::domain::rule::Place;
 use crate::domain::scrub::scrub;
@@ -218,12 +218,20 @@ impl Intake<'_> {
     ) {
         let session = self.id;
         match (record, conversation) {
-            (Record::Tool(call), _) => self.unit.write(Write::Tool {
-                session,
-                conversation: conversation.cloned(),
-                call: Box::new(call),
-                past,
-            }),
+            (Record::Tool(call), _) => {
+                if !past
+                    && call.status == ToolStatus::Running
+                    && let Some(file) = git::claims::edited_by(self.live, session, &call)
+                {
+                    self.unit.then(Effect::Edited(session, file));
+                }
+                self.unit.write(Write::Tool {
+                    session,
+                    conversation: conversation.cloned(),
+                    call: Box::new(call),
+                    past,
+                });
+            }
             (Record::Said(utterance), Some(id)) => {
                 let source = match utterance.direction {
                     // A sub-agent is told by Claude, not by a person.
@@ -343,6 +351,11 @@ impl Intake<'_> {
         });
         self.unit.event(EventKind::ClaudeStatus, self.id, at, &data);
         if old != new {
+            if let Some(task) = self.live.session(self.id).and_then(|s| s.task_id)
+                && matches!(new, ClaudeStatus::Idle | ClaudeStatus::Stopped)
+            {
+                self.unit.then(Effect::Commit(task));
+            }
             self.unit.then(Effect::WakeCourier(self.id));
             if matches!(new, ClaudeStatus::Idle | ClaudeStatus::Stopped) {
                 self.unit.then(Effect::WakeQueue);
@@ -389,8 +402,13 @@ impl Intake<'_> {
             let data = spending::event(session, self.unit.now);
             self.unit.event(EventKind::Usage, self.id, self.unit.now, &data);
         }
+        // Its place is free only now, whatever was told of its end before.
+        let gone = before.process.is_some() && after.process.is_none();
         let ended = !session.is_live() && before.claude_status != ClaudeStatus::Stopped;
         self.unit.touch(self.id);
+        if gone {
+            self.unit.then(Effect::WakeQueue);
+        }
         if rewatch {
             self.unit.then(Effect::Rewatch(self.id));
         }

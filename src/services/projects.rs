@@ -7,6 +7,7 @@ use serde_json::json;
 use super::error::Error;
 use super::{App, documents, rules};
 use crate::domain::audit::{Act, Actor};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
@@ -67,6 +68,7 @@ pub async fn add(
                 id: ProjectId::new(),
                 name,
                 root,
+                git: GitSettings::default(),
                 document_patterns: None,
                 created_at: now,
                 updated_at: now,
@@ -102,6 +104,8 @@ pub async fn default(app: &App) -> Result<Project, Error> {
 pub struct Patch {
     /// Its name.
     pub name: Option<String>,
+    /// Of its git settings those that are given.
+    pub git: Option<serde_json::Map<String, serde_json::Value>>,
     /// Which of its files are documents; `Some(None)` goes back to the server's setting.
     pub document_patterns: Option<Option<Vec<String>>>,
 }
@@ -130,16 +134,27 @@ pub async fn change(
                     "another project is called {name:?}; choose another name"
                 )));
             }
+            let git = patch.git.map(|git| merged(&project.git, git)).transpose()?;
+            let git = git.filter(|git| *git != project.git);
             let patterns_changed =
                 patterns.as_ref().is_some_and(|p| *p != project.document_patterns);
             let action = if renamed.is_some() { "project.renamed" } else { "project.changed" };
-            if renamed.is_some() || patterns_changed {
-                project.name = renamed.unwrap_or(project.name);
+            if renamed.is_some() || patterns_changed || git.is_some() {
+                if let Some(git) = git {
+                    let data = json!({ "name": project.name, "git": git });
+                    let act = Act::new(unit.now, actor.clone(), "project.git_changed", data);
+                    unit.write(Write::Audit(act.subject(id)));
+                    project.git = git;
+                }
+                let name = renamed.clone();
+                project.name = name.unwrap_or(project.name);
                 project.document_patterns = patterns.unwrap_or(project.document_patterns);
                 project.updated_at = unit.now;
                 live.put_project(project.clone());
                 unit.write(Write::SaveProject(project.clone()));
-                unit.write(Write::Audit(act(unit.now, actor, action, &project)));
+                if renamed.is_some() || patterns_changed {
+                    unit.write(Write::Audit(act(unit.now, actor, action, &project)));
+                }
             }
             Ok::<_, Error>((project, patterns_changed))
         })
@@ -148,6 +163,21 @@ pub async fn change(
         app.documents.project_changed(id);
     }
     Ok(project)
+}
+
+/// Settings with some of them changed.
+fn merged(
+    git: &GitSettings,
+    patch: serde_json::Map<String, serde_json::Value>,
+) -> Result<GitSettings, Error> {
+    let unusable = |e: serde_json::Error| Error::invalid("git", e.to_string());
+    let mut whole = serde_json::to_value(git).map_err(unusable)?;
+    if let Some(whole) = whole.as_object_mut() {
+        whole.extend(patch);
+    }
+    let git: GitSettings = serde_json::from_value(whole).map_err(unusable)?;
+    git.check().map_err(|(field, problem)| Error::invalid(field, problem))?;
+    Ok(git)
 }
 
 /// Removes a project that no session belongs to.

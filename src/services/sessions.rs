@@ -43,6 +43,8 @@ pub struct New {
     pub source: MessageSource,
     /// The directory to work in; the project's root if there is none.
     pub workspace: Option<String>,
+    /// Chorus itself has made that directory, so it need not be inside of the project.
+    pub managed: bool,
     /// How Claude is launched.
     pub launch: Launch,
     /// What is kept with it.
@@ -185,6 +187,9 @@ pub(super) async fn prepare(app: &Arc<App>, new: New) -> Result<(Prepared, launc
         None => projects::default(app).await?,
     };
     let workspace = match &new.workspace {
+        Some(path) if new.managed => {
+            projects::folder("workspace_path", std::path::Path::new(path))?
+        }
         Some(path) => projects::inside(&project, "workspace_path", path)?,
         None => projects::folder("project", std::path::Path::new(&project.root))?,
     };

@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod bulk;
+pub mod claims;
 pub mod conversations;
 pub mod copy;
 mod cursor;
@@ -234,6 +235,7 @@ fn statements() -> Vec<&'static str> {
         messages::STATEMENTS,
         permissions::STATEMENTS,
         projects::STATEMENTS,
+        claims::STATEMENTS,
         references::STATEMENTS,
         rules::STATEMENTS,
         schema::STATEMENTS,

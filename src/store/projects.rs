@@ -5,12 +5,12 @@ use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
 
-const LIST: &str = "SELECT id, name, root, document_patterns, created_at, updated_at FROM projects \
-     ORDER BY name, id";
-const INSERT: &str = "INSERT INTO projects (id, name, root, document_patterns, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
-const UPDATE: &str =
-    "UPDATE projects SET name = $2, document_patterns = $3, updated_at = $4 WHERE id = $1";
+const LIST: &str = "SELECT id, name, root, git, document_patterns, created_at, updated_at \
+     FROM projects ORDER BY name, id";
+const INSERT: &str = "INSERT INTO projects (id, name, root, git, document_patterns, created_at, \
+     updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const UPDATE: &str = "UPDATE projects SET name = $2, git = $3, document_patterns = $4, \
+     updated_at = $5 WHERE id = $1";
 const DELETE: &str = "DELETE FROM projects WHERE id = $1";
 const IN_USE: &str = "SELECT COUNT(*) FROM sessions WHERE project_id = $1";
 
@@ -22,6 +22,7 @@ struct Row {
     id: String,
     name: String,
     root: String,
+    git: String,
     document_patterns: Option<String>,
     created_at: i64,
     updated_at: i64,
@@ -33,6 +34,7 @@ impl Row {
             id: id("projects.id", &self.id)?,
             name: self.name,
             root: self.root,
+            git: json("projects.git", &self.git)?,
             document_patterns: self
                 .document_patterns
                 .map(|p| json("projects.document_patterns", &p))
@@ -57,13 +59,14 @@ pub async fn sessions_of(db: &Db, project: ProjectId) -> Result<i64> {
 pub(super) async fn insert(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(INSERT)
         .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&p.root))
-        .bind(p.document_patterns.as_ref().map(to_json)).bind(p.created_at.0).bind(p.updated_at.0));
+        .bind(text(&to_json(&p.git))).bind(p.document_patterns.as_ref().map(to_json))
+        .bind(p.created_at.0).bind(p.updated_at.0));
     Ok(())
 }
 
 pub(super) async fn update(tx: &mut Tx, p: &Project) -> Result<()> {
     on!(execute tx, sqlx::query(UPDATE)
-        .bind(p.id.to_string()).bind(text(&p.name))
+        .bind(p.id.to_string()).bind(text(&p.name)).bind(text(&to_json(&p.git)))
         .bind(p.document_patterns.as_ref().map(to_json)).bind(p.updated_at.0));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Tests of the store as a whole, each on both databases.
 
+mod claims;
 mod places;
 mod texts;
 mod usage;
@@ -14,6 +15,7 @@ use super::{
     messages, permissions, postgres, projects, rules, sessions, sqlite, statements,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::{ConversationId, PermissionId, ProjectId, SessionId, ToolUseId};
 use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::permission::{DecidedBy, PermissionRequest, PermissionStatus, Verdict};
@@ -23,6 +25,7 @@ use crate::domain::rule::{Pattern, Rule, RuleAction};
 use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
 
+use claims::claims_are_kept_until_they_are_released;
 use texts::whatever_text_comes_it_is_kept;
 use usage::{
     a_response_counts_once_whoever_tells_of_it, sums_are_the_same_by_whatever_they_are_grouped,
@@ -87,6 +90,7 @@ on_both! {
     the_last_word_on_a_conversation_settles_it
     events_get_ascending_ids_and_come_once
     what_was_not_committed_leaves_no_trace
+    claims_are_kept_until_they_are_released
 }
 
 async fn every_statement_can_be_prepared(db: &Db) {
@@ -127,6 +131,7 @@ fn project(name: &str, root: &str) -> Project {
         id: ProjectId::new(),
         name: name.into(),
         root: root.into(),
+        git: GitSettings { base: Some("trunk".into()), ..GitSettings::default() },
         document_patterns: None,
         created_at: at,
         updated_at: at,

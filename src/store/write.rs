@@ -4,10 +4,11 @@
 //! commit. Events come last, so that their ids are in the order of the commits.
 
 use super::{
-    Result, Slot, Tx, audit, conversations, documents, events, logs, messages, permissions,
+    Result, Slot, Tx, audit, claims, conversations, documents, events, logs, messages, permissions,
     projects, references, retention, rules, sessions, tasks, usage,
 };
 use crate::domain::audit::Act;
+use crate::domain::claim::Claim;
 use crate::domain::event::{self, Event, NewEvent};
 use crate::domain::ids::{
     ConversationId, DocumentId, MessageId, PermissionId, ProjectId, ReferenceId, RuleId, SessionId,
@@ -174,6 +175,10 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// A task has edited a file, or is about to.
+    AddClaim(Claim),
+    /// A task is over: nothing is claimed by it any more.
+    ReleaseClaims(TaskId),
     /// What became of the files of a project's documents.
     Files {
         /// The project.
@@ -362,6 +367,8 @@ impl Tx {
             Write::SaveRule(rule) => rules::update(self, &rule).await,
             Write::DeleteRule(id) => rules::delete(self, id).await,
             Write::RuleHit { id, at } => rules::hit(self, id, at).await,
+            Write::AddClaim(claim) => claims::insert(self, &claim).await,
+            Write::ReleaseClaims(task) => claims::release(self, task).await,
             Write::Files { project, changes, first, at } => {
                 let events = documents::apply(self, project, &changes, at).await?;
                 if !first {

@@ -13,13 +13,14 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use crate::api::problem::Problem;
+use crate::domain::document;
 use crate::domain::permission::{PermissionStatus, in_full};
 use crate::domain::question;
 use crate::domain::session::{ClaudeStatus, Session};
 use crate::domain::task::{TaskSort, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::CostSource;
-use crate::services::{App, permissions, sessions, spending, tasks};
+use crate::services::{App, documents, permissions, sessions, spending, tasks};
 use crate::store;
 
 /// What every page may load and do.
@@ -31,6 +32,8 @@ const MOST: u32 = 200;
 
 /// Tasks that are looked at for the page.
 const TASKS: u32 = 100;
+/// Pinned documents on the page at most.
+const PINNED: u32 = 20;
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]
@@ -80,6 +83,14 @@ struct Row {
     attach: String,
 }
 
+/// A document that somebody has pinned.
+struct Document {
+    id: String,
+    path: String,
+    about: String,
+    edit: String,
+}
+
 #[derive(Template)]
 #[template(path = "now.html", blocks = ["now"])]
 struct Now {
@@ -87,6 +98,7 @@ struct Now {
     cards: Vec<Card>,
     tasks: Vec<TaskRow>,
     rows: Vec<Row>,
+    documents: Vec<Document>,
     more: bool,
 }
 
@@ -152,7 +164,29 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
         ClaudeStatus::Starting => 4,
     };
     rows.sort_by_key(|r| (rank(r.status), r.name.clone()));
-    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, tasks, rows, more })
+    let documents = pinned(app).await?;
+    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, tasks, rows, documents, more })
+}
+
+/// The pinned documents, which come first in their list.
+async fn pinned(app: &Arc<App>) -> Result<Vec<Document>, Problem> {
+    let filter = store::documents::Filter::default();
+    let page = documents::list(app, &filter, None, PINNED).await?;
+    let about = |d: &document::Document| {
+        let said = [
+            d.missing.then(|| "its file is missing".to_owned()),
+            d.description.clone(),
+            (d.references > 0).then(|| format!("{} references", d.references)),
+        ];
+        said.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    };
+    let row = |d: document::Document| Document {
+        id: d.id.to_string(),
+        about: about(&d),
+        edit: format!("chorus docs edit {}", d.id),
+        path: d.path,
+    };
+    Ok(page.items.into_iter().filter(|d| d.pinned).map(row).collect())
 }
 
 /// The tasks that sessions work on, and those that wait to be started.

@@ -96,6 +96,13 @@ async fn every_command_prints_json() {
         vec!["adopt", "b"],
         vec!["import"],
         vec!["kill", "b"],
+        vec!["task", "diff", "1"],
+        vec!["task", "commits", "1"],
+        vec!["git", "status"],
+        vec!["git", "setup"],
+        vec!["worktrees"],
+        vec!["worktrees", "prune"],
+        vec!["worktrees", "remove", "none"],
         vec!["open"],
         vec!["status-line"],
         vec!["notify", "test"],
@@ -156,6 +163,10 @@ async fn every_command_prints_json() {
             "new",
             "run",
             "task assign",
+            "git setup",
+            "task diff",
+            "task commits",
+            "worktrees remove",
         ];
         assert!(code == 0 || may_fail.contains(&leaf.as_str()), "{call:?}: {ran:?}");
     }

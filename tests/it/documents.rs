@@ -84,12 +84,15 @@ async fn documents_are_found_and_listed_in_order(store: Store) {
     let plan = document(&world, "plans/next.md").await;
     assert_eq!((&plan["category"], &plan["pinned"]), (&json!("plans"), &json!(false)));
     let address = format!("/api/documents/{}", plan["id"]);
-    let patch = json!({"pinned": true, "description": "what 100% matters"});
+    let patch = json!({"pinned": true, "description": "what <b> 100% matters"});
     let pinned = world.patch(&*address, &patch).await.expect(200).json();
     assert_eq!(
         (&pinned["pinned"], &pinned["description"]),
         (&patch["pinned"], &patch["description"])
     );
+    let page = world.get("/").await.expect(200).text();
+    assert!(page.contains("plans/next.md") && !page.contains("docs/b.md"), "{page}");
+    assert!(page.contains("100% matters") && !page.contains("<b>"), "{page}");
     // Page by page, the pinned one first.
     let mut all = Vec::new();
     let mut next = Some("/api/documents?limit=2".to_owned());

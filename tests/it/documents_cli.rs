@@ -70,7 +70,7 @@ async fn documents_are_shown_and_referred_to_by_their_lines() {
         (&["show", "docs/spec.md:5-2"], 2, "5-2"),
         (&["show", "docs/spec.md#Nowhere"], 5, "Nowhere"),
         (&["section", "docs/spec.md"], 2, "heading"),
-        (&["section", "docs/spec.md:2"], 3, "line 2"),
+        (&["section", "docs/spec.md:3"], 3, "line 3"),
         (&["accept", "999"], 5, "999"),
         (&["ls", "--project", "nowhere"], 5, "nowhere"),
     ] {

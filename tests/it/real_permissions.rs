@@ -252,7 +252,10 @@ async fn an_approval_by_claudes_own_tool_is_refused() {
 #[tokio::test]
 async fn the_command_line_runs_approves_and_tells() {
     let world = World::start().await;
-    let ran = world.cli(&["--json", "run", "--name", "story", "scenario:bash please"]).await.ok();
+    let ran = world
+        .cli(&["--json", "run", "--here", "--name", "story", "scenario:bash please"])
+        .await
+        .ok();
     let name = ran.json()["name"].as_str().expect("a name").to_owned();
     world.wait_for_request(&name).await;
     world.cli(&["approve", &name]).await.ok();

@@ -174,14 +174,18 @@ async fn run_starts_a_server_if_none_runs() {
     assert!(started.stderr.contains("started a server"), "{}", started.stderr);
     let session = started.json();
     assert_eq!(session["name"], "fix-the-flaky-test");
-    assert_eq!(session["workspace_path"], world.project().to_string_lossy().as_ref());
+    let trees = world.data().join("worktrees");
+    let workspace = session["workspace_path"].as_str().expect("a folder");
+    assert!(std::path::Path::new(workspace).starts_with(trees), "{workspace}");
     // The server outlives the command, and the next command finds it.
-    let second = world.cli(&["run", "fix the flaky test"]).await.ok();
+    let second = world.cli(&["run", "--here", "fix the flaky test"]).await.ok();
     assert!(!second.stderr.contains("started a server"), "{}", second.stderr);
     let listed = world.cli(&["ps", "--json"]).await.ok().json();
     let names: Vec<_> = listed.as_array().expect("a list").iter().map(|s| &s["name"]).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names.contains(&&json!("fix-the-flaky-test-2")), "{names:?}");
+    let here = world.session("fix-the-flaky-test-2").await["workspace_path"].clone();
+    assert_eq!(here, json!(world.project()));
 }
 
 #[tokio::test]

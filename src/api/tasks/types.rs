@@ -12,6 +12,7 @@ use crate::api::references::ReferenceView;
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
 use crate::domain::task::{Attempt, Task, TaskOptions, TaskStatus};
 use crate::domain::time::Timestamp;
+use crate::services::git::Offer;
 use crate::services::tasks::{Detail, View, Wanted};
 
 /// A task.
@@ -278,13 +279,41 @@ pub struct StartTask {
     pub use_stored_text: bool,
 }
 
-/// How a task has ended.
+/// How a task is completed, and what becomes of its branch.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ended {
-    /// What came of it, or why it failed.
+#[serde(deny_unknown_fields, default)]
+pub struct Completion {
+    /// What came of it.
     #[serde(alias = "reason", skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
+    /// Push its branch.
+    pub push: bool,
+    /// Make a pull request of it, by `gh`; it is pushed for that.
+    pub pr: bool,
+}
+
+/// How a task is given up, and what becomes of its branch.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Failure {
+    /// Why.
+    #[serde(alias = "reason", skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Take its branch away, with its edits and its worktree. The commit is told from which it can be had
+    /// back.
+    pub discard: bool,
+}
+
+/// A task that is over.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct EndedTask {
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskView,
+    /// What can be done with its branch, if it has one.
+    pub git: Option<Offer>,
+    /// The last commit of the branch that was discarded.
+    pub discarded_commit: Option<String>,
 }
 
 /// How to start a task's Claude again.

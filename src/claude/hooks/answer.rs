@@ -53,6 +53,16 @@ pub fn answer(tool: &str, input: &Value, answer: &Answer) -> Value {
     json!({"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}})
 }
 
+/// Makes the JSON that answers a `PreToolUse` hook so that the call does not happen. Claude is told
+/// why, and goes on.
+pub fn refusal(why: &str) -> Value {
+    json!({"hookSpecificOutput": {
+        "hookEventName": "PreToolUse",
+        "permissionDecision": "deny",
+        "permissionDecisionReason": why,
+    }})
+}
+
 /// Makes the `updatedInput` that answers an `AskUserQuestion`: its questions as received and the
 /// answers, by the question's text. `None` if the input holds no questions.
 pub fn with_answers(input: &Value, answers: Map<String, Value>) -> Option<Value> {

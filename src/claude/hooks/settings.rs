@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::HookEvent;
 use crate::claude::profile::Profile;
+use crate::claude::tools::EDITING;
 use crate::domain::session::PermissionMode;
 
 /// How long Claude Code waits for the answer to a permission request, in seconds. Without a value
@@ -19,7 +20,7 @@ pub(super) const TIMEOUT: u32 = 5;
 /// The events a managed session reports. Each costs Claude 4–12 ms, so what another source tells as
 /// well is left out: `PreToolUse`, `PostToolUse`, `PostToolUseFailure`, `PostToolBatch` and
 /// `MessageDisplay` (the transcript has calls and their results 50–400 ms later). A tool call that
-/// needs no permission costs Claude nothing.
+/// needs no permission costs Claude nothing; but see [`settings`] for edits in a shared directory.
 pub const SUBSCRIBED: [HookEvent; 11] = [
     HookEvent::SessionStart,
     HookEvent::UserPromptSubmit,
@@ -41,21 +42,30 @@ pub const SUBSCRIBED: [HookEvent; 11] = [
 /// In the default mode, and in the plan mode that leads to it, the auto mode is disabled where the
 /// version offers it: its permission
 /// dialog has a row that allows and switches over (recorded from 2.1.329).
-pub fn settings(chorus: &Path, mode: PermissionMode, profile: &Profile) -> Value {
-    let hooks: Map<String, Value> = SUBSCRIBED
-        .iter()
-        .map(|event| {
-            let timeout =
-                if *event == HookEvent::PermissionRequest { PERMISSION_TIMEOUT } else { TIMEOUT };
-            let hook = json!({
-                "type": "command",
-                "command": chorus.to_string_lossy(),
-                "args": ["hook", event.as_str()],
-                "timeout": timeout,
-            });
-            (event.as_str().to_owned(), json!([{ "hooks": [hook] }]))
+///
+/// `edits` asks before each call of a tool that edits the file that it names: for sessions that share
+/// their directory with others.
+pub fn settings(chorus: &Path, mode: PermissionMode, edits: bool, profile: &Profile) -> Value {
+    let hook = |event: &HookEvent| {
+        let timeout =
+            if *event == HookEvent::PermissionRequest { PERMISSION_TIMEOUT } else { TIMEOUT };
+        json!({
+            "type": "command",
+            "command": chorus.to_string_lossy(),
+            "args": ["hook", event.as_str()],
+            "timeout": timeout,
         })
+    };
+    let mut hooks: Map<String, Value> = SUBSCRIBED
+        .iter()
+        .map(|event| (event.as_str().to_owned(), json!([{ "hooks": [hook(event)] }])))
         .collect();
+    if edits {
+        let event = HookEvent::PreToolUse;
+        let matcher = EDITING.join("|");
+        let group = json!([{ "matcher": matcher, "hooks": [hook(&event)] }]);
+        hooks.insert(event.as_str().to_owned(), group);
+    }
     let mut settings = json!({ "hooks": hooks });
     if profile.disable_auto_mode && matches!(mode, PermissionMode::Default | PermissionMode::Plan) {
         settings["permissions"] = json!({ "disableAutoMode": "disable" });
@@ -76,7 +86,7 @@ mod tests {
     #[test]
     fn every_event_runs_chorus_directly() {
         let profile = Profile::of("2.1.329");
-        let value = settings(Path::new("/opt/chorus"), PermissionMode::Default, &profile);
+        let value = settings(Path::new("/opt/chorus"), PermissionMode::Default, false, &profile);
         let hooks = value["hooks"].as_object().expect("hooks");
         assert_eq!(hooks.len(), SUBSCRIBED.len());
         assert_eq!(
@@ -86,6 +96,10 @@ mod tests {
         );
         assert_eq!(hooks["PermissionRequest"][0]["hooks"][0]["timeout"], 86_400);
         assert!(!hooks.contains_key("PreToolUse") && !hooks.contains_key("WorktreeCreate"));
+        let value = settings(Path::new("/c"), PermissionMode::Default, true, &profile);
+        let group = &value["hooks"]["PreToolUse"][0];
+        assert_eq!(group["matcher"], "Edit|MultiEdit|NotebookEdit|Write");
+        assert_eq!(group["hooks"][0]["args"], json!(["hook", "PreToolUse"]));
     }
 
     #[test]
@@ -94,10 +108,10 @@ mod tests {
         let old = Profile::of("2.1.197");
         let path = Path::new("/c");
         assert_eq!(
-            settings(path, PermissionMode::Default, &new)["permissions"],
+            settings(path, PermissionMode::Default, false, &new)["permissions"],
             json!({"disableAutoMode": "disable"})
         );
-        assert!(settings(path, PermissionMode::Auto, &new).get("permissions").is_none());
-        assert!(settings(path, PermissionMode::Default, &old).get("permissions").is_none());
+        assert!(settings(path, PermissionMode::Auto, false, &new).get("permissions").is_none());
+        assert!(settings(path, PermissionMode::Default, false, &old).get("permissions").is_none());
     }
 }

@@ -41,6 +41,12 @@ pub enum Tasks {
         id: TaskId,
         /// What came of it. `-` reads it from standard input.
         result: Option<String>,
+        /// Push its branch.
+        #[arg(long)]
+        push: bool,
+        /// Push its branch and make a pull request of it, by `gh`.
+        #[arg(long)]
+        pr: bool,
     },
     /// Give a task up; the session that was made for it ends.
     Fail {
@@ -49,11 +55,21 @@ pub enum Tasks {
         id: TaskId,
         /// Why. `-` reads it from standard input.
         reason: Option<String>,
+        /// Take its branch away, with its edits; asks first. The commit is told that has them.
+        #[arg(long)]
+        discard: bool,
+        /// Do not ask.
+        #[arg(long, short, requires = "discard")]
+        yes: bool,
     },
     /// Make a failed task pending again.
     Retry(Task),
     /// Delete a task that is pending or failed.
     Rm(Task),
+    /// Show what a task has changed.
+    Diff(Task),
+    /// List the commits on a task's branch.
+    Commits(Task),
     /// Show exactly what Claude is told of a task.
     Prompt(Task),
     /// Put tasks of one priority into this order.
@@ -91,6 +107,9 @@ pub struct Ask {
     /// Complete the task when Claude's turn has ended and nothing follows; nobody has to watch it.
     #[arg(long)]
     pub complete_on_idle: bool,
+    /// Work in the directory itself, on whatever is checked out there: the same as --git none.
+    #[arg(long, conflicts_with = "git")]
+    pub here: bool,
     /// What keeps its edits apart: gitbutler, worktree or none [default: as the project says].
     #[arg(long, value_name = "BACKEND", value_parser = git)]
     pub git: Option<GitBackend>,

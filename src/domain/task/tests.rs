@@ -180,6 +180,8 @@ fn attempt(message: MessageId) -> Attempt {
         prompt: "p".into(),
         message_id: Some(message),
         turn_ended_at: None,
+        head_commit: None,
+        git_problem: None,
         outcome: None,
         result: None,
         started_at: Timestamp(0),

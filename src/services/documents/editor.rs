@@ -204,7 +204,8 @@ async fn in_tmux(
         let whole = Capture { scrollback: 50, ..Capture::default() };
         let screen = tmux.capture(pane.pane, whole).await.unwrap_or_default();
         tmux.kill_session(&name).await?;
-        let said = screen.lines().find(|l| !l.trim().is_empty()).unwrap_or("without a word");
+        let its_own = |l: &&str| !l.trim().is_empty() && !l.starts_with("Pane is dead");
+        let said = screen.lines().find(its_own).unwrap_or("without a word");
         let why = format!("the editor {:?} ended at once: {}", argv[0], said.trim_end());
         return Err(Error::conflict(why));
     }

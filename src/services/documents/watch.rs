@@ -276,3 +276,70 @@ async fn run(app: &Arc<App>, watch: &Watch) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use notify::event::{CreateKind, DataChange, Flag, ModifyKind, RenameMode};
+    use notify::{Event, EventKind};
+
+    use super::{Dirty, PATHS, Root, Shared, lock};
+    use crate::domain::document::patterns::Patterns;
+    use crate::domain::ids::ProjectId;
+
+    fn shared() -> Shared {
+        let patterns = ["*.md".to_owned(), "docs/**/*.md".to_owned()];
+        let patterns = Arc::new(Patterns::new(&patterns).expect("patterns"));
+        let root = Root { project: ProjectId::new(), path: "/p".into(), patterns };
+        let shared = Shared::default();
+        *lock(&shared.roots) = Arc::new(vec![root]);
+        shared
+    }
+
+    fn heard(shared: &Shared, kind: EventKind, paths: &[&str]) -> Dirty {
+        let event = paths.iter().fold(Event::new(kind), |e, p| e.add_path(PathBuf::from(p)));
+        shared.hear(Ok(event));
+        std::mem::take(&mut *lock(&shared.dirty))
+    }
+
+    #[test]
+    fn only_what_may_concern_documents_is_noted() {
+        let shared = shared();
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        for (path, noted) in [
+            ("/p/README.md", true),
+            ("/p/docs/x/a.md", true),
+            ("/p/.gitignore", true),
+            ("/p/build.log", false),
+            ("/p/src/a.md", false),
+            ("/p/docs/.a.md.swp", false),
+            ("/elsewhere/docs/a.md", false),
+        ] {
+            assert_eq!(heard(&shared, written, &[path]).paths.len(), usize::from(noted), "{path}");
+        }
+        let folder = EventKind::Create(CreateKind::Folder);
+        assert_eq!(heard(&shared, folder, &["/p/docs/new"]).paths.len(), 1);
+        assert_eq!(heard(&shared, folder, &["/p/target"]).paths.len(), 0);
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::Both));
+        assert_eq!(heard(&shared, renamed, &["/p/docs/a.md", "/p/b.md"]).renames.len(), 1);
+        // As files are replaced: of the hidden one nothing is known.
+        let replaced = heard(&shared, renamed, &["/p/docs/.tmp", "/p/docs/a.md"]);
+        assert_eq!((replaced.renames.len(), replaced.paths.len()), (0, 1));
+    }
+
+    #[test]
+    fn too_much_and_what_was_lost_become_one_look_at_everything() {
+        let shared = shared();
+        let rescan = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        shared.hear(Ok(rescan));
+        assert!(std::mem::take(&mut *lock(&shared.dirty)).everything);
+        for n in 0..=PATHS {
+            let event = Event::new(EventKind::Create(CreateKind::File));
+            shared.hear(Ok(event.add_path(format!("/p/docs/{n}.md").into())));
+        }
+        let dirty = lock(&shared.dirty);
+        assert!(dirty.everything && dirty.paths.is_empty());
+    }
+}

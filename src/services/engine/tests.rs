@@ -6,6 +6,7 @@ use super::{Engine, Refused, Unit};
 use crate::bus::{Backlog, Hub};
 use crate::clock;
 use crate::domain::event::{EventKind, NewEvent};
+use crate::domain::git::GitSettings;
 use crate::domain::ids::{ProjectId, SessionId};
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
@@ -29,6 +30,7 @@ fn project(name: &str) -> Project {
         id: ProjectId::new(),
         name,
         root,
+        git: GitSettings::default(),
         document_patterns: None,
         created_at: at,
         updated_at: at,

@@ -48,6 +48,10 @@ async fn over(
 ) -> Result<View, Error> {
     let result = check_result(result)?;
     let known = load(app, id).await?;
+    check(&known.task, to)?;
+    if let Some(attempt) = known.attempt.as_ref().filter(|a| a.outcome.is_none()) {
+        workspace::settle(app, &known.task, attempt).await;
+    }
     app.engine
         .run(move |live, unit| {
             live.tasks.admit(known);

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
 use crate::services::references;
-use crate::services::{App, documents, launch, projects, spending};
+use crate::services::{App, documents, git, launch, projects, spending};
 use crate::store::references::NewReference;
 use crate::store::{Slot, Write, tasks};
 
@@ -331,6 +331,7 @@ pub async fn remove(app: &Arc<App>, id: TaskId, actor: Actor) -> Result<(), Erro
                     task.status
                 )));
             }
+            git::claims::release(live, unit, id);
             unit.write(Write::DeleteTask(id));
             unit.write(Write::Audit(act(unit.now, actor, "task.deleted", &task)));
             let data = json!({
@@ -379,7 +380,7 @@ pub async fn order(app: &Arc<App>, ids: Vec<TaskId>, actor: Actor) -> Result<Vec
                 }
             }
             let data = json!({ "ids": named });
-            let act = crate::domain::audit::Act::new(unit.now, actor, "task.ordered", data);
+            let act = Act::new(unit.now, actor, "task.ordered", data);
             unit.write(Write::Audit(act));
             Ok::<_, Error>(())
         })

@@ -195,15 +195,24 @@ pub(super) async fn begin(
         project: Some(task.project_id),
         prompt: Some(task::prompt::first_prompt(&task, &prompt)),
         source: by,
-        workspace: Some(place.path.clone()),
+        workspace: Some(place.workspace.to_string_lossy().into_owned()),
+        managed: place.worktree.is_some(),
         launch,
         metadata: serde_json::Map::new(),
         fork_of: None,
         idempotency_key: None,
     };
-    let (prepared, start) = sessions::prepare(app, new).await.map_err(in_options)?;
+    let unused = || attempt(SessionId::new(), true, None, String::new(), task.created_at);
+    let (prepared, start) = match sessions::prepare(app, new).await {
+        Ok(made) => made,
+        Err(e) => {
+            workspace::take_back(app, &task, &place, unused()).await;
+            return Err(in_options(e));
+        }
+    };
     let (id, session) = (task.id, prepared.id);
     let (most, seen) = (app.config.max_sessions, task.updated_at);
+    let kept = place.clone();
     let begun = app
         .engine
         .run(move |live, unit| {
@@ -219,18 +228,15 @@ pub(super) async fn begin(
                 return Ok(Started::Queued);
             }
             let message = prepared.begin(live, unit, Some(id))?;
-            let attempt = attempt(session, true, message, prompt, unit.now);
-            let attempt = Attempt {
-                git_backend: place.backend,
-                branch: place.branch,
-                base_commit: place.base_commit,
-                worktree: place.worktree,
-                ..attempt
-            };
+            let attempt = kept.on(attempt(session, true, message, prompt, unit.now));
             give(live, unit, id, attempt, by, "task.started")?;
             Ok::<_, Error>(Started::Begun)
         })
-        .await?;
+        .await;
+    if !matches!(begun, Ok(Started::Begun)) {
+        workspace::take_back(app, &task, &place, unused()).await;
+    }
+    let begun = begun?;
     Ok((begun, (begun == Started::Begun).then_some(start)))
 }
 
@@ -265,6 +271,8 @@ fn attempt(
         prompt,
         message_id: message,
         turn_ended_at: None,
+        head_commit: None,
+        git_problem: None,
         outcome: None,
         result: None,
         started_at: now,
@@ -315,7 +323,11 @@ pub async fn assign(
     let prompt = told(app, &known.task, &version).await?.text().to_owned();
     couriers::refuse_draft(app, session).await?;
     let session_id = session.id;
-    app.engine
+    let (task, project) = (known.task.clone(), projects::get(app, session.project_id).await?);
+    let place = workspace::join(app, &task, &project, &session.workspace_path).await?;
+    let kept = place.clone();
+    let given = app
+        .engine
         .run(move |live, unit| {
             live.tasks.admit(known);
             let task = &live.tasks.get(id).ok_or_else(|| unknown(id))?.task;
@@ -331,10 +343,15 @@ pub async fn assign(
             live.queue_mut(session_id).push_back(outgoing.clone());
             unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
             unit.then(Effect::WakeCourier(session_id));
-            let attempt = attempt(session_id, false, Some(message), prompt, unit.now);
+            let attempt = kept.on(attempt(session_id, false, Some(message), prompt, unit.now));
             give(live, unit, id, attempt, by, "task.assigned")
         })
-        .await?;
+        .await;
+    if let Err(e) = given {
+        let unused = attempt(session_id, false, None, String::new(), task.created_at);
+        workspace::take_back(app, &task, &place, unused).await;
+        return Err(e);
+    }
     view(app, id).await
 }
 

@@ -1,40 +1,47 @@
 //! Where a task is worked on, and what keeps its edits apart. The one place where an attempt's
 //! workspace is made before its session, and left when it ends.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::project::Project;
-use crate::domain::task::{Attempt, GitBackend, Task};
-use crate::services::App;
+use crate::domain::task::{Attempt, AttemptOutcome, Task};
 use crate::services::error::Error;
+use crate::services::git::{self, Prepared};
+use crate::services::{App, projects};
 
-/// A directory for an attempt.
-pub struct Workspace {
-    /// The directory.
-    pub path: String,
-    /// What keeps its edits apart.
-    pub backend: GitBackend,
-    /// The branch that they go to.
-    pub branch: Option<String>,
-    /// The commit that the branch is based on.
-    pub base_commit: Option<String>,
-    /// The directory, if it is the attempt's own.
-    pub worktree: Option<String>,
+/// Makes ready the directory in which a task's next attempt works, in a session of its own.
+pub async fn prepare(app: &Arc<App>, task: &Task, project: &Project) -> Result<Prepared, Error> {
+    let workspace = match &task.options.workspace_path {
+        Some(path) => projects::inside(project, "options.workspace_path", path)?,
+        None => projects::folder("project", Path::new(&project.root))?,
+    };
+    git::prepare(app, project, (task.id, &task.title), task.options.git, &workspace, true).await
 }
 
-/// Makes ready the directory in which a task's next attempt works.
-pub async fn prepare(_app: &Arc<App>, task: &Task, project: &Project) -> Result<Workspace, Error> {
-    let path = task.options.workspace_path.clone().unwrap_or_else(|| project.root.clone());
-    Ok(Workspace {
-        path,
-        backend: GitBackend::None,
-        branch: None,
-        base_commit: None,
-        worktree: None,
-    })
+/// The same for a task that is given to a session which is there already, in its directory.
+pub async fn join(
+    app: &Arc<App>,
+    task: &Task,
+    project: &Project,
+    directory: &str,
+) -> Result<Prepared, Error> {
+    let directory = Path::new(directory);
+    git::prepare(app, project, (task.id, &task.title), task.options.git, directory, false).await
+}
+
+/// Takes back what was made ready for an attempt that did not come about.
+pub async fn take_back(app: &Arc<App>, task: &Task, prepared: &Prepared, attempt: Attempt) {
+    let outcome = Some(AttemptOutcome::Undelivered);
+    git::finish(app, task, &Attempt { outcome, ..prepared.on(attempt) }).await;
+}
+
+/// A person is about to end an attempt: what it has left so far is committed.
+pub async fn settle(app: &Arc<App>, task: &Task, attempt: &Attempt) {
+    git::settle(app, task, attempt).await;
 }
 
 /// An attempt has ended, and its session with it if that was its own.
-pub async fn finish(_app: &Arc<App>, task: &Task, attempt: &Attempt) {
-    tracing::debug!(task = %task.id, attempt = attempt.number, outcome = ?attempt.outcome, "an attempt is over");
+pub async fn finish(app: &Arc<App>, task: &Task, attempt: &Attempt) {
+    git::finish(app, task, attempt).await;
 }

@@ -9,8 +9,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT number, session_id, own_session, git_backend, branch, base_commit, worktree, \
-             prompt, message_id, turn_ended_at, outcome, result, started_at, ended_at \
-             FROM task_attempts ",
+             prompt, message_id, turn_ended_at, outcome, result, started_at, ended_at, head_commit, \
+             git_problem FROM task_attempts ",
             $rest
         )
     };
@@ -22,12 +22,14 @@ const MOST: i64 = 100;
 const OF: &str = select!("WHERE task_id = $1 ORDER BY number DESC LIMIT $2");
 const SAVE: &str = "INSERT INTO task_attempts (task_id, number, session_id, own_session, git_backend, \
      branch, base_commit, worktree, prompt, message_id, turn_ended_at, outcome, result, started_at, \
-     ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+     ended_at, head_commit, git_problem) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
      ON CONFLICT (task_id, number) DO UPDATE SET branch = excluded.branch, \
      base_commit = excluded.base_commit, worktree = excluded.worktree, \
      git_backend = excluded.git_backend, message_id = excluded.message_id, \
      turn_ended_at = excluded.turn_ended_at, outcome = excluded.outcome, \
-     result = excluded.result, ended_at = excluded.ended_at";
+     result = excluded.result, ended_at = excluded.ended_at, \
+     head_commit = excluded.head_commit, git_problem = excluded.git_problem";
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[OF, SAVE];
@@ -48,6 +50,8 @@ struct Row {
     result: Option<String>,
     started_at: i64,
     ended_at: Option<i64>,
+    head_commit: Option<String>,
+    git_problem: Option<String>,
 }
 
 impl Row {
@@ -73,6 +77,8 @@ impl Row {
             result: self.result,
             started_at: Timestamp(self.started_at),
             ended_at: self.ended_at.map(Timestamp),
+            head_commit: self.head_commit,
+            git_problem: self.git_problem,
         })
     }
 }
@@ -100,6 +106,7 @@ pub(in crate::store) async fn save(tx: &mut Tx, task: TaskId, a: &Attempt) -> Re
         .bind(a.base_commit.as_deref().map(text)).bind(a.worktree.as_deref().map(text))
         .bind(text(&a.prompt)).bind(a.message_id.map(|m| m.to_string()))
         .bind(a.turn_ended_at.map(|at| at.0)).bind(a.outcome.map(AttemptOutcome::as_str))
-        .bind(a.result.as_deref().map(text)).bind(a.started_at.0).bind(a.ended_at.map(|at| at.0)));
+        .bind(a.result.as_deref().map(text)).bind(a.started_at.0).bind(a.ended_at.map(|at| at.0))
+        .bind(a.head_commit.as_deref().map(text)).bind(a.git_problem.as_deref().map(text)));
     Ok(())
 }

@@ -123,22 +123,30 @@ pub fn demo_tools() -> Value {
     json!({ "mcpServers": { "demo": { "command": scripted_model(), "args": ["mcp"] } } })
 }
 
-/// The scripted model's program. It lies beside ours; tests of our package alone do not build it.
+/// The scripted model's program.
 fn scripted_model() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let path = Path::new(env!("CARGO_BIN_EXE_chorus")).with_file_name("scripted-model");
-            let knows = |path: &Path| {
-                let ran = Command::new(path).arg("mcp").stdin(Stdio::null()).status();
-                ran.is_ok_and(|status| status.success())
-            };
-            if !knows(&path) {
-                let mut cargo = Command::new(env!("CARGO"));
-                let built = cargo.args(["build", "--quiet", "-p", "scripted-model"]).status();
-                assert!(built.is_ok_and(|s| s.success()) && knows(&path), "{}", path.display());
-            }
-            path
-        })
-        .clone()
+    BUILT.get_or_init(|| built("scripted-model", "mcp")).clone()
+}
+
+/// The program that stands in for GitButler's.
+pub fn stand_in_but() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("stand-in-but", "--version")).clone()
+}
+
+/// A program of another member. It lies beside ours; tests of our package alone do not build it.
+fn built(name: &str, word: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_chorus")).with_file_name(name);
+    let knows = |path: &Path| {
+        let mut ran = Command::new(path);
+        let ran = ran.arg(word).stdin(Stdio::null()).stdout(Stdio::null()).status();
+        ran.is_ok_and(|status| status.success())
+    };
+    if !knows(&path) {
+        let mut cargo = Command::new(env!("CARGO"));
+        let built = cargo.args(["build", "--quiet", "-p", name]).status();
+        assert!(built.is_ok_and(|s| s.success()) && knows(&path), "{}", path.display());
+    }
+    path
 }

@@ -18,7 +18,7 @@ mod store;
 mod world;
 
 pub use agent::{Agent, Held};
-pub use claude::demo_tools;
+pub use claude::{demo_tools, stand_in_but};
 pub use events::Events;
 pub use http::{Answer, Request, Via, connect, connect_unix, is_problem, post_to};
 pub use processes::{Output, signal};

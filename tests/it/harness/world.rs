@@ -249,17 +249,9 @@ impl World {
     async fn make_repository(&self) {
         for args in [
             &["init", "-q", "-b", "main"][..],
-            &[
-                "-c",
-                "user.name=T",
-                "-c",
-                "user.email=t@example.com",
-                "commit",
-                "-q",
-                "--allow-empty",
-                "-m",
-                "Begin",
-            ],
+            &["config", "user.name", "T"],
+            &["config", "user.email", "t@example.com"],
+            &["commit", "-q", "--allow-empty", "-m", "Begin"],
         ] {
             let mut command = self.command("git");
             command.args(args).current_dir(self.project());

@@ -10,7 +10,7 @@ use scripted_model::{Script, ScriptedModel};
 use serde_json::{Value, json};
 
 use super::World;
-use crate::harness::Store;
+use crate::harness::{Store, stand_in_but};
 
 /// The key that Claude Code is given. It is nobody's.
 const KEY: &str = "sk-ant-dummy";
@@ -28,6 +28,7 @@ exec sleep 100000
 /// How a world is to be.
 pub struct Builder {
     stand_in: bool,
+    gitbutler: bool,
     script: Script,
     env: Vec<(String, String)>,
     serve: Vec<String>,
@@ -40,6 +41,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             stand_in: false,
+            gitbutler: false,
             script: Script::standard(),
             env: Vec::new(),
             serve: vec!["--port".into(), "0".into()],
@@ -54,6 +56,12 @@ impl Builder {
     /// See [`World::with_stand_in`].
     pub fn stand_in(mut self) -> Self {
         self.stand_in = true;
+        self
+    }
+
+    /// A `but` in `PATH` that stands in for GitButler's.
+    pub fn gitbutler(mut self) -> Self {
+        self.gitbutler = true;
         self
     }
 
@@ -124,6 +132,13 @@ impl Builder {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        if self.gitbutler {
+            let bin = top.join("bin");
+            fs::create_dir_all(&bin).expect("a folder");
+            std::os::unix::fs::symlink(stand_in_but(), bin.join("but")).expect("a link");
+            let path = env.get("PATH").cloned().unwrap_or_default();
+            env.insert("PATH".into(), format!("{}:{path}", bin.display()));
+        }
         let database = self.store.make().await;
         if let Some(database) = &database {
             env.insert("CHORUS_DATABASE_URL".into(), database.url().to_owned());
