@@ -94,7 +94,8 @@ function listen(notices) {
   events = new EventSource(notices ? "/api/events?notices=true" : "/api/events");
   events.onopen = () => { say(notices ? "live, with notices" : "live", true); refresh(); };
   events.onerror = () => say("the server is away; trying again…", false);
-  for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "usage", "document_change", "reset"]) {
+  for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "usage",
+    "task_status", "task_update", "document_change", "reset"]) {
     events.addEventListener(kind, refresh);
   }
   events.addEventListener("notice", (event) => {

@@ -21,6 +21,7 @@ mod soak;
 mod start;
 mod stream;
 mod table;
+mod tasks;
 mod wire;
 
 use std::env;
@@ -55,11 +56,12 @@ impl Bench {
 type Figure = fn(&mut Bench) -> Result<()>;
 
 /// The figures by name, in the order they are measured in.
-const FIGURES: [(&str, Figure); 11] = [
+const FIGURES: [(&str, Figure); 12] = [
     ("start", start::measure),
     ("ingest", ingest::measure),
     ("memory", ingest::memory),
     ("stream", stream::measure),
+    ("tasks", tasks::measure),
     ("hook", hook::measure),
     ("toolcall", claude::tool_call),
     ("launch", claude::launch),

@@ -38,7 +38,8 @@ CREATE INDEX tasks_by_project ON tasks (project_id, rank, position, id);
 CREATE INDEX tasks_by_project_and_status ON tasks (project_id, status, rank, position, id);
 CREATE INDEX tasks_by_project_and_age ON tasks (project_id, id);
 CREATE INDEX tasks_by_session ON tasks (session_id, id);
-CREATE INDEX tasks_queued ON tasks (rank, position, id) WHERE queued = 1 AND status = 'pending';
+-- Only pending tasks are queued.
+CREATE INDEX tasks_queued ON tasks (rank, position, id) WHERE queued = 1;
 
 -- The last number that was given of each kind: none is given twice, whatever was deleted.
 CREATE TABLE counters (
@@ -46,12 +47,19 @@ CREATE TABLE counters (
     value  BIGINT NOT NULL
 );
 
+-- With what tasks are listed by, so that those with a label are read in their order.
 CREATE TABLE task_labels (
-    task_id  BIGINT NOT NULL REFERENCES tasks (id),
-    label    TEXT COLLATE "C" NOT NULL,
+    task_id        BIGINT NOT NULL REFERENCES tasks (id),
+    label          TEXT COLLATE "C" NOT NULL,
+    task_rank      BIGINT NOT NULL,
+    task_position  BIGINT NOT NULL,
+    task_status    TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (task_id, label)
 );
-CREATE INDEX task_labels_by_label ON task_labels (label, task_id);
+CREATE INDEX task_labels_by_rank ON task_labels (label, task_rank, task_position, task_id);
+CREATE INDEX task_labels_by_status ON task_labels (label, task_status, task_rank, task_position, task_id);
+CREATE INDEX task_labels_by_age ON task_labels (label, task_id);
+CREATE INDEX task_labels_by_status_and_age ON task_labels (label, task_status, task_id);
 
 CREATE TABLE task_dependencies (
     task_id     BIGINT NOT NULL REFERENCES tasks (id),

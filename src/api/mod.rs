@@ -94,6 +94,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tasks::fail))
         .routes(routes!(tasks::retry))
         .routes(routes!(tasks::prompt))
+        .routes(routes!(tasks::references))
         .routes(routes!(permissions::list))
         .routes(routes!(permissions::get))
         .routes(routes!(permissions::respond))

@@ -12,13 +12,14 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 pub use types::{
-    Assign, Completion, Dependency, EndedTask, Failure, NewTask, RestartClaude, TaskDetail,
-    TaskOrder, TaskPatch, TaskPrompt, TaskReference, TaskView,
+    Assign, Completion, Dependency, EndedTask, Failure, NewTask, RestartClaude, StartTask,
+    TaskDetail, TaskOrder, TaskPatch, TaskPrompt, TaskView, WantedLines, WantedReference,
 };
 
 use super::list::{self, Paging};
 use super::permissions::{actor, decider};
 use super::problem::{Body, OptionalBody, Path, Problem, Query};
+use super::references::ReferenceView;
 use super::sessions::{Confirm, NewMessage, idempotency_key, source, submit};
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::permission::PermissionRequest;
@@ -82,6 +83,7 @@ pub async fn create(
         priority: new.priority,
         labels: new.labels,
         depends_on: new.depends_on,
+        references: new.references.into_iter().map(Into::into).collect(),
         options: new.options,
         queued: new.queued,
         idempotency_key: idempotency_key(&headers)?,
@@ -182,17 +184,19 @@ pub async fn assign(
 ///
 /// If there is no room for another session, a usage limit is in force, or a task that it depends on is open,
 /// it is `queued` (202) and starts by itself later.
-#[utoipa::path(post, path = "/api/tasks/{id}/start", tag = "tasks", params(("id" = i64, Path)),
+#[utoipa::path(post, path = "/api/tasks/{id}/start", tag = "tasks", params(("id" = i64, Path)), request_body = StartTask,
     responses((status = 200, body = TaskView), (status = 202, description = "It waits in the queue", body = TaskView),
-        (status = 404, body = Problem), (status = 409, description = "It is not pending, or the session's name is taken", body = Problem),
+        (status = 404, body = Problem), (status = 409, description = "It is not pending, the session's name is taken, or a document that it refers to is gone", body = Problem),
         (status = 422, description = "It cannot be started as it is", body = Problem),
         (status = 503, description = "tmux or Claude Code is missing", body = Problem)))]
 pub async fn start(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     Path(id): Path<TaskId>,
+    OptionalBody(how): OptionalBody<StartTask>,
 ) -> Result<Response, Problem> {
-    let task: TaskView = tasks::begin(&app, id, source(&headers)).await?.into();
+    let by = source(&headers);
+    let task: TaskView = tasks::begin(&app, id, how.use_stored_text, by).await?.into();
     let status = if task.queued { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(task)).into_response())
 }
@@ -227,7 +231,9 @@ pub async fn send(
     Path(id): Path<TaskId>,
     Body(new): Body<NewMessage>,
 ) -> Result<Response, Problem> {
-    let session = tasks::respondent(&app, id).await?;
+    // Whatever becomes of the rest.
+    idempotency_key(&headers)?;
+    let session = tasks::session_of(&app, id).await?;
     submit(&app, &headers, &session.id.to_string(), new).await
 }
 
@@ -243,7 +249,7 @@ pub async fn respond(
     Body(answer): Body<Confirm>,
 ) -> Result<Json<PermissionRequest>, Problem> {
     let wish = answer.answer()?.wish()?;
-    let session = tasks::respondent(&app, id).await?;
+    let session = tasks::session_of(&app, id).await?;
     let request = permissions::oldest_pending(&app, session.id).await?;
     Ok(Json(permissions::decide(&app, request, wish, decider(&headers)).await?))
 }
@@ -296,6 +302,7 @@ pub async fn retry(
 /// Shows what Claude is told of a task, byte for byte.
 #[utoipa::path(get, path = "/api/tasks/{id}/prompt", tag = "tasks", params(("id" = i64, Path)),
     responses((status = 200, body = TaskPrompt), (status = 404, body = Problem),
+        (status = 409, description = "A document that it refers to is gone", body = Problem),
         (status = 422, description = "It cannot be sent as it is", body = Problem)))]
 pub async fn prompt(
     State(app): State<Arc<App>>,
@@ -303,4 +310,15 @@ pub async fn prompt(
 ) -> Result<Json<TaskPrompt>, Problem> {
     let preview = tasks::preview(&app, id).await?;
     Ok(Json(TaskPrompt { prompt: preview.prompt }))
+}
+
+/// Lists the lines of documents that matter for a task, as they are now, in the order they were added.
+#[utoipa::path(get, path = "/api/tasks/{id}/references", tag = "tasks", params(("id" = i64, Path)),
+    responses((status = 200, body = [ReferenceView]), (status = 404, body = Problem)))]
+pub async fn references(
+    State(app): State<Arc<App>>,
+    Path(id): Path<TaskId>,
+) -> Result<Json<Vec<ReferenceView>>, Problem> {
+    let detail = tasks::get(&app, id).await?;
+    Ok(Json(detail.references.into_iter().map(ReferenceView::from).collect()))
 }

@@ -108,6 +108,17 @@ impl Named {
     }
 }
 
+/// Names a document's lines from its project's root, as somebody names them from here.
+pub(super) async fn from_root(client: &Client, text: &str) -> Result<String> {
+    let Target { document, lines } = target(text)?;
+    let named = Named::find(client, &document).await?.name;
+    Ok(match lines {
+        Where::Whole => named,
+        Where::Range(lines) => format!("{named}:{}-{}", lines.start(), lines.end()),
+        Where::Section(heading) => format!("{named}#{heading}"),
+    })
+}
+
 /// The innermost project around a path.
 fn around<'p>(projects: &'p [Project], path: &Path) -> Option<&'p Project> {
     projects.iter().filter(|p| path.starts_with(&p.root)).max_by_key(|p| p.root.len())

@@ -90,7 +90,7 @@ pub async fn task(
 async fn started_task(client: &Client, new: &NewTask) -> Result<TaskView> {
     let task: TaskView = client.post("/api/tasks", new).await?;
     let path = format!("/api/tasks/{}", task.id);
-    match client.post(&format!("{path}/start"), &Value::Null).await {
+    match client.post(&format!("{path}/start"), &json!({})).await {
         Ok(task) => Ok(task),
         Err(e) => {
             // What kept it from starting is what counts.

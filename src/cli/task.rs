@@ -11,10 +11,10 @@ use super::client::{Client, encoded};
 use super::commands::text_or_stdin;
 use super::exit::Exit;
 use super::show::{self, age, line, safe, say};
-use super::{git, launch};
+use super::{docs, git, launch};
 use crate::api::tasks::{
-    Assign, Completion, Failure, NewTask as Order, TaskDetail, TaskOrder, TaskPatch, TaskPrompt,
-    TaskView,
+    Assign, Completion, Failure, NewTask as Order, StartTask, TaskDetail, TaskOrder, TaskPatch,
+    TaskPrompt, TaskView, WantedReference,
 };
 use crate::domain::ids::TaskId;
 use crate::domain::task::{GitBackend, PromptAs, TaskOptions, TaskStatus, title_of};
@@ -26,10 +26,11 @@ pub async fn run(client: &Client, what: Tasks, as_json: bool) -> Result<Exit> {
         Tasks::Ls(wanted) => list(client, wanted, as_json).await?,
         Tasks::Show(t) => show_one(&client.get(&path(t.id, "")).await?, as_json)?,
         Tasks::Edit(edit) => change(client, edit, as_json).await?,
-        Tasks::Start(t) => {
-            let task: TaskView = client.post(&path(t.id, "/start"), &Value::Null).await?;
+        Tasks::Start { id, use_stored_text } => {
+            let body = StartTask { use_stored_text };
+            let task: TaskView = client.post(&path(id, "/start"), &body).await?;
             if task.queued {
-                return launch::queued(client, t.id, as_json).await;
+                return launch::queued(client, id, as_json).await;
             }
             told(&task, "has started", as_json)?;
         }
@@ -105,7 +106,12 @@ async fn order(
     launch: Launch,
 ) -> Result<Order> {
     let wanted = launch::wanted(client, launch).await?;
+    let mut references = Vec::new();
+    for text in &ask.refs {
+        references.push(WantedReference::Text(docs::from_root(client, text).await?));
+    }
     Ok(Order {
+        references,
         title,
         description,
         priority: ask.priority,
@@ -224,6 +230,13 @@ fn show_one(detail: &TaskDetail, as_json: bool) -> Result<()> {
     }
     for need in &detail.dependencies {
         say!("  after task {} ({}): {}", need.id, need.status, line(&need.title, 60));
+    }
+    for r in &detail.references {
+        let note = r.note.as_deref().map(|note| format!(": {}", line(note, 80)));
+        let state = json!(r.state);
+        let state = state.as_str().unwrap_or_default();
+        let (path, note) = (safe(&r.document_path), note.unwrap_or_default());
+        say!("  {path}:{}-{} ({state}){note}", r.start_line, r.end_line);
     }
     if !task.labels.is_empty() {
         say!("  labels: {}", safe(&task.labels.join(", ")));

@@ -33,13 +33,14 @@ const AT_WORK: &str =
     select!("WHERE status IN ('assigned', 'running', 'waiting') ORDER BY rank, position, id");
 // Nothing that it depends on is open.
 const QUEUED: &str = select!(
-    "WHERE queued = 1 AND status = 'pending' AND (rank, position, id) > ($1, $2, $3) \
+    "WHERE queued = 1 AND (rank, position, id) > ($1, $2, $3) \
      AND NOT EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks n ON n.id = d.depends_on \
      WHERE d.task_id = tasks.id AND n.status <> 'completed') \
      ORDER BY rank, position, id LIMIT $4"
 );
+// One whose prompt did not arrive is a person's to look at.
 const READY: &str = select!(
-    "WHERE project_id = $1 AND status = 'pending' \
+    "WHERE project_id = $1 AND status = 'pending' AND result IS NULL \
      AND NOT EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks n ON n.id = d.depends_on \
      WHERE d.task_id = tasks.id AND n.status <> 'completed') \
      ORDER BY rank, position, id LIMIT 1"
@@ -58,7 +59,10 @@ const UPDATE: &str = "UPDATE tasks SET title = $2, description = $3, rank = $4, 
 const DELETE: &str = "DELETE FROM tasks WHERE id = $1";
 const DELETE_ATTEMPTS: &str = "DELETE FROM task_attempts WHERE task_id = $1";
 const DELETE_LABELS: &str = "DELETE FROM task_labels WHERE task_id = $1";
-const ADD_LABEL: &str = "INSERT INTO task_labels (task_id, label) VALUES ($1, $2)";
+const ADD_LABEL: &str = "INSERT INTO task_labels (task_id, label, task_rank, task_position, task_status) \
+     VALUES ($1, $2, $3, $4, $5)";
+const MOVE_LABELS: &str = "UPDATE task_labels SET task_rank = $2, task_position = $3, task_status = $4 \
+     WHERE task_id = $1";
 const DELETE_NEEDS: &str = "DELETE FROM task_dependencies WHERE task_id = $1";
 const ADD_NEED: &str = "INSERT INTO task_dependencies (task_id, depends_on) VALUES ($1, $2)";
 const NEEDS: &str = "SELECT n.id, n.title, n.status FROM task_dependencies d \
@@ -86,6 +90,7 @@ pub(super) fn statements() -> impl Iterator<Item = &'static str> {
         DELETE_ATTEMPTS,
         DELETE_LABELS,
         ADD_LABEL,
+        MOVE_LABELS,
         DELETE_NEEDS,
         ADD_NEED,
         NEEDS,
@@ -188,7 +193,8 @@ pub async fn queued(db: &Db, after: Option<&Task>, limit: u32) -> Result<Vec<Tas
     rows.into_iter().map(Row::task).collect()
 }
 
-/// Reads the first task of a project that could be started now, queued or not.
+/// Reads the first task of a project that could be started now, queued or not, and whose last start did
+/// not come to nothing.
 pub async fn ready(db: &Db, project: crate::domain::ids::ProjectId) -> Result<Option<Task>> {
     let row: Option<Row> = on!(read db, c => sqlx::query_as(READY)
         .bind(project.to_string()).fetch_optional(c).await?);
@@ -256,6 +262,10 @@ pub(super) async fn update(tx: &mut Tx, t: &Task) -> Result<()> {
         .bind(t.result.as_deref().map(text)).bind(t.restarts)
         .bind(t.updated_at.0).bind(t.started_at.map(|at| at.0))
         .bind(t.completed_at.map(|at| at.0)));
+    if !t.labels.is_empty() {
+        on!(execute tx, sqlx::query(MOVE_LABELS)
+            .bind(t.id.0).bind(-t.priority).bind(t.position).bind(t.status.as_str()));
+    }
     Ok(())
 }
 
@@ -268,7 +278,8 @@ pub(super) async fn relink(tx: &mut Tx, t: &Task) -> Result<()> {
 
 async fn link(tx: &mut Tx, t: &Task) -> Result<()> {
     for label in &t.labels {
-        on!(execute tx, sqlx::query(ADD_LABEL).bind(t.id.0).bind(text(label)));
+        on!(execute tx, sqlx::query(ADD_LABEL).bind(t.id.0).bind(text(label))
+            .bind(-t.priority).bind(t.position).bind(t.status.as_str()));
     }
     for need in &t.depends_on {
         on!(execute tx, sqlx::query(ADD_NEED).bind(t.id.0).bind(need.0));

@@ -17,9 +17,10 @@ use crate::domain::document;
 use crate::domain::permission::{PermissionStatus, in_full};
 use crate::domain::question;
 use crate::domain::session::{ClaudeStatus, Session};
+use crate::domain::task::{TaskSort, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::CostSource;
-use crate::services::{App, documents, permissions, sessions, spending};
+use crate::services::{App, documents, permissions, sessions, spending, tasks};
 use crate::store;
 
 /// What every page may load and do.
@@ -31,6 +32,8 @@ const MOST: u32 = 200;
 
 /// Pinned documents on the page at most.
 const PINNED: u32 = 20;
+/// Tasks that are looked at for the page.
+const TASKS: u32 = 100;
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]
@@ -55,6 +58,14 @@ struct Card {
     question: String,
     session_rule: String,
     agent: String,
+    at: Timestamp,
+}
+
+struct TaskRow {
+    id: i64,
+    title: String,
+    state: String,
+    about: String,
     at: Timestamp,
 }
 
@@ -85,6 +96,7 @@ struct Document {
 struct Now {
     version: &'static str,
     cards: Vec<Card>,
+    tasks: Vec<TaskRow>,
     rows: Vec<Row>,
     documents: Vec<Document>,
     more: bool,
@@ -117,6 +129,7 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
     let (active, _) = sessions::list(app, &filter, None, MOST).await?;
     let filter = store::sessions::Filter { status: Some("error".into()), ..Default::default() };
     let (failed, _) = sessions::list(app, &filter, None, 20).await?;
+    let tasks = at_work(app).await?;
     let names: std::collections::HashMap<_, _> =
         active.items.iter().chain(&failed.items).map(|s| (s.id, s.name.to_string())).collect();
     let more = pending.next.is_some() || active.next.is_some();
@@ -152,7 +165,7 @@ async fn look(app: &Arc<App>) -> Result<Now, Problem> {
     };
     rows.sort_by_key(|r| (rank(r.status), r.name.clone()));
     let documents = pinned(app).await?;
-    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, rows, documents, more })
+    Ok(Now { version: env!("CARGO_PKG_VERSION"), cards, tasks, rows, documents, more })
 }
 
 /// The pinned documents, which come first in their list.
@@ -176,9 +189,32 @@ async fn pinned(app: &Arc<App>) -> Result<Vec<Document>, Problem> {
     Ok(page.items.into_iter().filter(|d| d.pinned).map(row).collect())
 }
 
+/// The tasks that sessions work on, and those that wait to be started.
+async fn at_work(app: &Arc<App>) -> Result<Vec<TaskRow>, Problem> {
+    let filter = store::tasks::Filter::default();
+    let page = tasks::list(app, &filter, TaskSort::Status, None, TASKS).await?;
+    let row = |view: tasks::View| {
+        let task = view.task;
+        let waits = task.status == TaskStatus::Pending && task.queued;
+        (waits || task.status.is_at_work()).then(|| TaskRow {
+            id: task.id.0,
+            title: task.title,
+            state: match (waits, view.ready) {
+                (true, true) => "queued".into(),
+                (true, false) => "blocked".into(),
+                _ => task.status.to_string(),
+            },
+            about: task.labels.join(", "),
+            at: task.updated_at,
+        })
+    };
+    Ok(page.items.into_iter().filter_map(row).collect())
+}
+
 fn row(s: Session) -> Row {
     let d = &s.state.detail;
     let about = [
+        s.task_id.map(|id| format!("task {id}")),
         d.error.clone(),
         d.waiting_for.clone(),
         d.tool.clone(),

@@ -46,6 +46,20 @@ async fn every_command_prints_json() {
         vec!["show", "a"],
         vec!["permissions"],
         vec!["wait", "a"],
+        vec!["task", "new", "one"],
+        vec!["task", "new", "two"],
+        vec!["task", "ls"],
+        vec!["task", "show", "1"],
+        vec!["task", "edit", "1", "--priority", "2"],
+        vec!["task", "prompt", "1"],
+        vec!["task", "order", "2", "1"],
+        vec!["task", "assign", "2", "a"],
+        vec!["task", "start", "1"],
+        vec!["task", "complete", "1"],
+        vec!["task", "start", "2"],
+        vec!["task", "fail", "2"],
+        vec!["task", "retry", "2"],
+        vec!["task", "rm", "2"],
         vec!["approve", &id],
         vec!["deny", "a"],
         vec!["permissions", "--all"],
@@ -152,6 +166,7 @@ async fn every_command_prints_json() {
             "task diff",
             "task commits",
             "worktrees remove",
+            "task assign",
         ];
         assert!(code == 0 || may_fail.contains(&leaf.as_str()), "{call:?}: {ran:?}");
     }

@@ -57,7 +57,7 @@ async fn claude_gets_exactly_what_the_preview_shows_at_a_start_and_when_assigned
         first.starts_with("## Task: By a start\n\nscenario:hello please\n    indented"),
         "{first}"
     );
-    world.post(format!("/api/tasks/{started}/start"), &Value::Null).await.expect(200);
+    world.post(format!("/api/tasks/{started}/start"), &json!({})).await.expect(200);
     let running = wait_until(&world, started, "running").await;
     assert_eq!(running["session_id"], world.session("by-a-start").await["id"]);
     world.wait_for_words("by-a-start", "Hello from the scripted model.").await;
@@ -97,7 +97,7 @@ async fn a_task_in_the_system_prompt_is_there_and_one_is_told_again_on_request()
     let options = json!({ "description": "scenario:hello please", "options": { "prompt_as": "system_prompt" } });
     let id = make(&world, "Quietly", &options).await;
     let whole = preview(&world, id).await;
-    world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(200);
+    world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200);
     wait_until(&world, id, "running").await;
     wait_longer(LONG, "the model was told by the system prompt", async || {
         let bodies = world.model.bodies();
@@ -119,5 +119,82 @@ async fn a_task_in_the_system_prompt_is_there_and_one_is_told_again_on_request()
     assert_eq!(
         (&view["restarts"], &view["attempts"], &view["status"]),
         (&json!(1), &json!(1), &json!("running"))
+    );
+}
+
+#[tokio::test]
+async fn twelve_tasks_that_nobody_watches_finish_three_at_a_time() {
+    let world = World::build().env("CHORUS_MAX_SESSIONS", "3").start().await;
+    for n in 1..=12_i64 {
+        let needs = if n % 4 == 0 { vec![n - 3] } else { Vec::new() };
+        let body = json!({ "description": "scenario:hello please", "queued": true, "depends_on": needs,
+            "priority": i64::from(n > 6), "options": { "complete_on_idle": true } });
+        assert_eq!(make(&world, &format!("number {n}"), &body).await, n);
+    }
+    let mut deaths = vec![2, 7];
+    wait_longer(Duration::from_secs(180), "all are completed", async || {
+        let sessions = world.get("/api/sessions?status=active&limit=500").await.rows();
+        let running = sessions.iter().filter(|s| s["pid"].is_u64()).count();
+        assert!(running <= 3, "{running} run: {sessions:?}");
+        let done = world.get("/api/tasks?status=completed").await.rows().len();
+        if deaths.first().is_some_and(|at| done >= *at) {
+            deaths.remove(0);
+            world.kill9();
+            world.start_again().await;
+        }
+        if done == 12 { Ok(()) } else { Err(format!("{done} are completed: {sessions:?}")) }
+    })
+    .await;
+    for n in 1..=12 {
+        let task = task(&world, n).await;
+        assert_eq!(task["result"], "Hello from the scripted model.", "{task}");
+    }
+    let at = async |n: i64| task(&world, n).await["history"].clone();
+    for n in [4, 8, 12] {
+        let (before, after) = (at(n - 3).await, at(n).await);
+        assert!(
+            before[0]["ended_at"].as_str() <= after[0]["started_at"].as_str(),
+            "{before} {after}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_run_with_two_references_reaches_the_model_as_the_preview_shows_it() {
+    let world = World::start().await;
+    let docs = world.project().join("docs");
+    std::fs::create_dir_all(&docs).expect("a folder");
+    let spec = "# Spec\n\nfirst\n\n```sh\nrun `it`\n```\n\tlast\n";
+    std::fs::write(docs.join("spec.md"), spec).expect("a document");
+    std::fs::write(docs.join("notes.md"), "# Notes\n\n## One\na ```` b\n\n## Two\nc\n")
+        .expect("a document");
+    let run = [
+        "run",
+        "scenario:hello please",
+        "-r",
+        "docs/spec.md:3-8",
+        "--ref",
+        "docs/notes.md#One",
+        "--json",
+    ];
+    let ran = world.cli(&run).await.ok().json();
+    let id = ran["task_id"].as_i64().expect("a task");
+    let shown = preview(&world, id).await;
+    assert_eq!(
+        shown,
+        "scenario:hello please\n\n## Context\n\n### From docs/spec.md (lines 3-8):\n````\nfirst\n\n\
+         ```sh\nrun `it`\n```\n    last\n````\n\n### From docs/notes.md (lines 3-5):\n`````\n## One\n\
+         a ```` b\n\n`````"
+    );
+    wait_until(&world, id, "running").await;
+    world
+        .wait_for_words(ran["name"].as_str().expect("a name"), "Hello from the scripted model.")
+        .await;
+    let same = told(&world).into_iter().filter(|text| *text == shown).count();
+    assert!(same > 0, "{shown:?} is none of {:#?}", told(&world));
+    let references = world.get(format!("/api/tasks/{id}/references")).await.rows();
+    assert_eq!(
+        (&references[0]["document_path"], &references[0]["start_line"], &references[0]["end_line"]),
+        (&json!("docs/spec.md"), &json!(3), &json!(8))
     );
 }

@@ -48,6 +48,7 @@ impl Operation {
             Some("documents") => &place.document,
             Some("references") => &place.reference,
             Some("hooks") => "Stop",
+            Some("tasks") => "1",
             _ => "victim",
         };
         self.filled(id)
@@ -92,6 +93,7 @@ impl Place {
                 world.session("victim").await["evidence"]["source"] == "state_file"
             })
             .await;
+        world.post("/api/tasks", &json!({ "title": "a task" })).await.expect(201);
         files(&world, &[("docs/victim.md", "# One\n\ntwo\n")]);
         let document = document(&world, "docs/victim.md").await["id"].to_string();
         let lines = json!({"start_line": 1, "end_line": 2});
@@ -139,6 +141,7 @@ async fn everything(world: &World) -> Value {
         "permissions",
         "sessions/victim/messages",
         "sessions/victim/logs",
+        "tasks",
         "documents",
     ] {
         all[path] = world.get(format!("/api/{path}?limit=500")).await.rows().into();
@@ -256,7 +259,7 @@ fn example(doc: &Value, property: &Value) -> Value {
         (_, Some("boolean")) => json!(true),
         (_, Some("integer")) => json!(1),
         (_, Some("object")) => json!({}),
-        (_, Some("array")) => json!(["x"]),
+        (_, Some("array")) => json!([example(doc, &property["items"])]),
         _ => json!("x"),
     }
 }
@@ -440,12 +443,11 @@ async fn parameters_that_cannot_be_are_named(store: Store) {
         if header.is_some() {
             for key in [&b""[..], "ü".as_bytes(), "a".repeat(201).as_bytes()] {
                 let request = place.request(&operation.method, operation.real(&place));
-                let body = json!({"text": "x"});
-                let request = if operation.path == "/api/sessions" {
-                    request.json(&json!({}))
-                } else {
-                    request.json(&body)
-                };
+                let request = request.json(&match operation.path.as_str() {
+                    "/api/sessions" => json!({}),
+                    "/api/tasks" => json!({ "title": "x" }),
+                    _ => json!({ "text": "x" }),
+                });
                 let answer = request.header("idempotency-key", key).send().await;
                 assert_field(&answer, "Idempotency-Key", "an unusable key");
             }

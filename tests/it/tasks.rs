@@ -53,7 +53,7 @@ async fn the_examples_of_the_first_specification_work(store: Store) {
         assert_eq!(made[field], value, "{field}");
     }
     let listed = world.get("/api/tasks?status=pending&sort=priority").await.rows();
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     assert!(world.get("/api/tasks?status=completed").await.rows().is_empty());
     let shown = task(&world, 1).await;
     assert_eq!((&shown["id"], &shown["references"]), (&json!(1), &json!([])));
@@ -66,7 +66,7 @@ async fn the_examples_of_the_first_specification_work(store: Store) {
     let text = "## Task: Implement login\n\nAdd login/logout endpoints using JWT...";
     assert_eq!(prompt["prompt"], text);
 
-    let started = world.post("/api/tasks/1/start", &Value::Null).await.expect(200).json();
+    let started = world.post("/api/tasks/1/start", &json!({})).await.expect(200).json();
     assert_eq!(started["status"], "assigned");
     assert!(started["started_at"].is_string() && started["session_id"].is_string());
     let session = started["session_id"].as_str().expect("a session").to_owned();
@@ -84,7 +84,7 @@ async fn the_examples_of_the_first_specification_work(store: Store) {
     );
 
     let other = make(&world, "Another", &json!({})).await;
-    world.post(format!("/api/tasks/{other}/start"), &Value::Null).await.expect(200);
+    world.post(format!("/api/tasks/{other}/start"), &json!({})).await.expect(200);
     // Without a body, as the specification has it.
     let failed = world.request("POST", format!("/api/tasks/{other}/fail")).send().await.expect(200);
     assert_eq!(failed.json()["status"], "failed");
@@ -215,7 +215,7 @@ async fn tasks_come_once_in_every_order_while_others_are_made(store: Store) {
         make(&world, &format!("t{n}"), &extra).await;
     }
     for id in [2, 5] {
-        world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(200);
+        world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200);
         world.post(format!("/api/tasks/{id}/fail"), &json!({ "reason": "no" })).await.expect(200);
     }
     let all = async |query: &str| {
@@ -287,4 +287,57 @@ async fn tasks_are_put_in_order_by_people(store: Store) {
     let ids: Vec<Value> =
         world.get("/api/tasks").await.rows().iter().map(|t| t["id"].clone()).collect();
     assert_eq!(ids, [4, 3, 2, 1], "the more important one comes first all the same");
+}
+
+#[tokio::test]
+async fn references_go_with_the_task_and_a_deleted_file_is_named() {
+    let world = World::with_stand_in().await;
+    let docs = world.project().join("docs");
+    std::fs::create_dir_all(&docs).expect("a folder");
+    std::fs::write(docs.join("auth.md"), "# Auth\none\ntwo\nthree\n").expect("a document");
+    let references =
+        json!(["docs/auth.md:2-3", { "document": "docs/auth.md", "start_line": 4, "note": "why" }]);
+    let id = make(&world, "t", &json!({ "references": references })).await;
+    let shown = task(&world, id).await;
+    let of = |n: usize| {
+        let r = &shown["references"][n];
+        (
+            r["document_path"].clone(),
+            r["start_line"].clone(),
+            r["end_line"].clone(),
+            r["note"].clone(),
+        )
+    };
+    assert_eq!(of(0), (json!("docs/auth.md"), json!(2), json!(3), Value::Null));
+    assert_eq!(of(1), (json!("docs/auth.md"), json!(4), json!(4), json!("why")));
+    let prompt = world.get(format!("/api/tasks/{id}/prompt")).await.expect(200).json();
+    let text = prompt["prompt"].as_str().expect("a prompt");
+    assert!(text.contains("### From docs/auth.md (lines 4-4):\nwhy\n```\nthree\n```"), "{text}");
+    for (bad, why) in [
+        ("docs/none.md", "no document"),
+        ("../../etc/passwd", ""),
+        ("/etc/passwd", ""),
+        ("docs/auth.md:3-99", "lines"),
+        ("docs/auth.md#Nowhere", "no heading"),
+    ] {
+        let body = json!({ "title": "x", "references": ["docs/auth.md", bad] });
+        let problem = world.post("/api/tasks", &body).await.expect(422).json();
+        assert_eq!(problem["errors"][0]["field"], "references[1]", "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains(why)), "{problem}");
+    }
+    assert_eq!(world.get("/api/tasks").await.rows().len(), 1, "none was made");
+    std::fs::remove_file(docs.join("auth.md")).expect("removed");
+    let start = format!("/api/tasks/{id}/start");
+    let refused = world.post(&*start, &json!({})).await.expect(409).text();
+    assert!(refused.contains("docs/auth.md"), "{refused}");
+    assert_eq!(task(&world, id).await["status"], "pending");
+    let started = world.post(&*start, &json!({ "use_stored_text": true })).await.expect(200).json();
+    assert_eq!(started["status"], "assigned");
+    assert!(
+        task(&world, id).await["history"][0]["prompt"]
+            .as_str()
+            .is_some_and(|p| p.contains("one\ntwo"))
+    );
+    world.post(format!("/api/tasks/{id}/fail"), &json!({})).await.expect(200);
+    world.delete(format!("/api/tasks/{id}")).await.expect(204);
 }

@@ -8,8 +8,7 @@ use crate::tasks::{make, task};
 
 /// Starts a task whose Claude has taken its prompt.
 pub async fn begin(world: &World, id: i64) -> Agent {
-    let started =
-        world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(200).json();
+    let started = world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200).json();
     take_up(world, started["session_id"].as_str().expect("a session")).await
 }
 
@@ -161,8 +160,7 @@ async fn a_prompt_that_does_not_arrive_leaves_the_task_pending_with_the_reason()
     let world = World::with_stand_in().await;
     // Its own session dies before Claude takes the prompt.
     let id = make(&world, "one", &json!({})).await;
-    let started =
-        world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(200).json();
+    let started = world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200).json();
     let agent = world.agent(started["session_id"].as_str().expect("a session")).await;
     signal(agent.pid, Signal::KILL);
     let back = wait_until(&world, id, "pending").await;

@@ -1,13 +1,19 @@
 //! What the task endpoints take and give.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::references::ReferenceView;
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
 use crate::domain::task::{Attempt, Task, TaskOptions, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::services::git::Offer;
-use crate::services::tasks::{Detail, View};
+use crate::services::tasks::{Detail, View, Wanted};
 
 /// A task.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -94,9 +100,50 @@ pub struct Dependency {
     pub status: TaskStatus,
 }
 
-/// Lines of a document that a task refers to.
+/// Lines of a document that matter for a task: as a text, or field by field.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct TaskReference {}
+#[serde(untagged)]
+pub enum WantedReference {
+    /// `path:10-40`, `path:10`, `path#Heading` or `path`, relative to the project's root.
+    Text(String),
+    /// The same with a note.
+    Lines(WantedLines),
+}
+
+/// Lines of a document that matter for a task.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedLines {
+    /// The document's path, relative to the project's root.
+    #[serde(alias = "path", alias = "document_path")]
+    pub document: String,
+    /// The first line, counted from 1; all of them unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_line: Option<u32>,
+    /// The last line, inclusive; the first one unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// Why they matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl From<WantedReference> for Wanted {
+    fn from(wanted: WantedReference) -> Self {
+        match wanted {
+            WantedReference::Text(target) => Self { target, note: None },
+            WantedReference::Lines(WantedLines { document, start_line, end_line, note }) => {
+                let target = match (start_line, end_line.or(start_line)) {
+                    (None, None) => document,
+                    (start, end) => {
+                        format!("{document}:{}-{}", start.unwrap_or(1), end.unwrap_or(1))
+                    }
+                };
+                Self { target, note }
+            }
+        }
+    }
+}
 
 /// A task with what belongs to it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -105,7 +152,7 @@ pub struct TaskDetail {
     #[serde(flatten)]
     pub task: TaskView,
     /// The lines of documents that matter for it.
-    pub references: Vec<TaskReference>,
+    pub references: Vec<ReferenceView>,
     /// What it depends on.
     pub dependencies: Vec<Dependency>,
     /// What keeps it in the queue, in words.
@@ -123,7 +170,7 @@ impl From<Detail> for TaskDetail {
         };
         Self {
             task: detail.view.into(),
-            references: Vec::new(),
+            references: detail.references.into_iter().map(ReferenceView::from).collect(),
             dependencies: detail.needs.into_iter().map(dependency).collect(),
             waits_for: detail.waits_for,
             history: detail.attempts,
@@ -152,12 +199,40 @@ pub struct NewTask {
     /// What has to be completed before it is started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<TaskId>,
+    /// Lines of documents that matter for it: they go to Claude with the task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<WantedReference>,
     /// How it is started.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub options: TaskOptions,
     /// Start it by itself as soon as there is room and nothing that it depends on is open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queued: bool,
+}
+
+/// Reads an object and nothing else: serde takes a list for an object's fields, in their order.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    value.deserialize_map(Object(PhantomData))
+}
+
+fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    object(value).map(Some)
 }
 
 /// What may be changed about a task. What is not given stays as it is.
@@ -180,7 +255,7 @@ pub struct TaskPatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<Vec<TaskId>>,
     /// How it is started, all of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub options: Option<TaskOptions>,
     /// Whether it waits to be started by itself; only as long as it is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,6 +268,15 @@ pub struct TaskPatch {
 pub struct Assign {
     /// The session: its id, its name or its tmux session's name.
     pub session_id: String,
+}
+
+/// How to start a task.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StartTask {
+    /// Of a reference whose text has changed or is gone, Claude gets the text that it was made for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub use_stored_text: bool,
 }
 
 /// How a task is completed, and what becomes of its branch.

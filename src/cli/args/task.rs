@@ -18,7 +18,14 @@ pub enum Tasks {
     /// Change a task. What Claude was told already stays as it is.
     Edit(EditTask),
     /// Start a task in a session of its own, or queue it if it has to wait.
-    Start(Task),
+    Start {
+        /// The task's number.
+        #[arg(value_name = "TASK")]
+        id: TaskId,
+        /// Of lines that have changed or are gone, tell Claude the text that they were referred to for.
+        #[arg(long)]
+        use_stored_text: bool,
+    },
     /// Give a task to a session that is idle and works on none.
     Assign {
         /// The task's number.
@@ -94,6 +101,9 @@ pub struct Ask {
     /// Wait until this task is completed. May be repeated.
     #[arg(long = "after", value_name = "TASK", value_delimiter = ',')]
     pub after: Vec<TaskId>,
+    /// Lines of a document that matter: path:10-40, path#Heading or path. May be repeated.
+    #[arg(long = "ref", short, value_name = "DOCUMENT")]
+    pub refs: Vec<String>,
     /// Complete the task when Claude's turn has ended and nothing follows; nobody has to watch it.
     #[arg(long)]
     pub complete_on_idle: bool,

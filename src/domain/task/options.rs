@@ -57,6 +57,9 @@ pub struct TaskOptions {
     /// background; it fails by itself when the turn failed. For tasks that nobody watches.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub complete_on_idle: bool,
+    /// Of a reference whose text has changed or is gone, Claude gets the text that it was made for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub use_stored_text: bool,
     /// The prompt is the description itself, without a heading.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub plain: bool,

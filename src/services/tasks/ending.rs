@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use super::finding::{View, view};
 use super::follow::{act, change, check, end, unknown};
-use super::making::{View, check_result, view};
-use super::{load, sessions_of_task, workspace};
+use super::making::check_result;
+use super::{load, workspace};
 use crate::domain::audit::Actor;
 use crate::domain::ids::TaskId;
 use crate::domain::message::MessageSource;
-use crate::domain::session::Session;
 use crate::domain::task::{AttemptOutcome, TaskStatus};
 use crate::services::error::Error;
 use crate::services::live::Known;
@@ -106,11 +106,6 @@ pub async fn retry(app: &Arc<App>, id: TaskId, actor: Actor) -> Result<View, Err
         })
         .await?;
     view(app, id).await
-}
-
-/// The session that a prompt to a task goes to, or an answer of its.
-pub async fn respondent(app: &App, id: TaskId) -> Result<Session, Error> {
-    sessions_of_task(app, id).await
 }
 
 /// Starts the Claude of a task again: with its conversation, or with a fresh one; and tells it of the

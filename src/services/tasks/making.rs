@@ -1,24 +1,29 @@
-//! Making tasks, finding them, changing and removing them.
+//! Making tasks, changing, ordering and removing them.
 
 use std::sync::Arc;
 
+use serde_json::json;
+
+use super::finding::{View, view};
 use super::follow::{act, change, tell_new, unknown};
 use super::{load, starting, wake};
 use crate::claude::profile::Profile;
 use crate::domain::audit::Actor;
-use crate::domain::ids::{ProjectId, SessionId, TaskId};
+use crate::domain::document::Target;
+use crate::domain::event::{EventKind, NewEvent};
+use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::project::Project;
 use crate::domain::prompt::Prompt;
-use crate::domain::session::Session;
 use crate::domain::task::{
-    self, Attempt, Task, TaskOptions, TaskStatus, check_labels, check_priority, check_title, cycle,
+    self, Task, TaskOptions, TaskStatus, check_labels, check_priority, check_title, cycle,
 };
 use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
-use crate::services::{App, git, launch, projects, sessions, spending};
-use crate::store::tasks::{Filter, Need, Sort};
-use crate::store::{Cursor, Page, Write, tasks};
+use crate::services::references;
+use crate::services::{App, documents, git, launch, projects, spending};
+use crate::store::references::NewReference;
+use crate::store::{Slot, Write, tasks};
 
 /// Tasks that one may depend on.
 const NEEDS: usize = 100;
@@ -26,6 +31,8 @@ const NEEDS: usize = 100;
 const DESCRIPTION: usize = 100 * 1024;
 /// Bytes of a result.
 const RESULT: usize = 100 * 1024;
+/// References that a task is made with.
+const REFERENCES: usize = 100;
 /// Tasks that are put in order at once.
 const ORDERED: usize = 500;
 
@@ -46,10 +53,21 @@ pub struct New {
     pub depends_on: Vec<TaskId>,
     /// How it is started.
     pub options: TaskOptions,
+    /// Lines of documents that matter for it.
+    pub references: Vec<Wanted>,
     /// The queue starts it as soon as it can.
     pub queued: bool,
     /// Makes a repeated request safe.
     pub idempotency_key: Option<String>,
+}
+
+/// Lines of a document, as somebody names them: `path:10-40`, `path#Heading`, `path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The document and its lines.
+    pub target: String,
+    /// Why they matter.
+    pub note: Option<String>,
 }
 
 /// What is to change about a task.
@@ -69,28 +87,6 @@ pub struct Patch {
     pub options: Option<TaskOptions>,
     /// Whether the queue is to start it.
     pub queued: Option<bool>,
-}
-
-/// A task in a list.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// The task.
-    pub task: Task,
-    /// Nothing that it depends on is open.
-    pub ready: bool,
-}
-
-/// A task with what belongs to it.
-#[derive(Clone, Debug)]
-pub struct Detail {
-    /// The task.
-    pub view: View,
-    /// What it depends on.
-    pub needs: Vec<Need>,
-    /// Its attempts, the last one first.
-    pub attempts: Vec<Attempt>,
-    /// What keeps it from being started, if it waits in the queue.
-    pub waits_for: Option<String>,
 }
 
 fn invalid(field: &'static str) -> impl Fn(String) -> Error {
@@ -115,6 +111,7 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
     let priority = check_priority(new.priority).map_err(invalid("priority"))?;
     let labels = check_labels(new.labels).map_err(invalid("labels"))?;
     check_options(&new.options, &project)?;
+    let references = prepare_references(app, project.id, new.references).await?;
     // What others depend on must not be deleted while somebody begins to depend on it.
     let _linking = app.desk.linking().await;
     let depends_on = check_needs(app, None, new.depends_on).await?;
@@ -157,6 +154,11 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
             }
             unit.write(Write::AddTask { task: Box::new(task.clone()), idempotency_key: key });
             unit.write(Write::Audit(act(unit.now, actor, "task.created", &task)));
+            for mut reference in references {
+                reference.task = Some(id);
+                let (reference, at) = (Box::new(reference), now);
+                unit.write(Write::AddReference { reference, at, id: Slot::default() });
+            }
             tell_new(unit, &task);
             wake(unit);
             live.tasks.put(Known { task, attempt: None });
@@ -164,6 +166,33 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
         })
         .await?;
     view(app, made).await
+}
+
+/// Looks up the lines of documents that somebody names, before anything is made.
+async fn prepare_references(
+    app: &App,
+    project: ProjectId,
+    wanted: Vec<Wanted>,
+) -> Result<Vec<NewReference>, Error> {
+    if wanted.len() > REFERENCES {
+        let problem = format!("expected at most {REFERENCES}");
+        return Err(Error::invalid("references", problem));
+    }
+    let mut made = Vec::with_capacity(wanted.len());
+    for (n, Wanted { target, note }) in wanted.into_iter().enumerate() {
+        let field = format!("references[{n}]");
+        let found = Target::parse(&target).map_err(|why| Error::invalid(&field, why))?;
+        let prepared = async {
+            let document = documents::find(app, project, &found.document).await?;
+            references::prepare(app, &document, &found.lines, None, note).await
+        };
+        made.push(prepared.await.map_err(|e| match e {
+            Error::Unavailable { .. } => e,
+            Error::Invalid { problem, .. } => Error::Invalid { field, problem },
+            e => Error::Invalid { field, problem: e.to_string() },
+        })?);
+    }
+    Ok(made)
 }
 
 /// Checks what Claude would be told, as far as that can be said before it is.
@@ -220,47 +249,6 @@ async fn check_needs(
         return Err(Error::invalid("depends_on", problem));
     }
     Ok(needs)
-}
-
-/// Shows a task as a list would.
-pub(super) async fn view(app: &App, id: TaskId) -> Result<View, Error> {
-    let task = tasks::by_id(&app.db, id).await?.ok_or_else(|| unknown(id))?;
-    let needs = tasks::needs(&app.db, id).await?;
-    Ok(View { ready: needs.iter().all(|n| n.status == TaskStatus::Completed), task })
-}
-
-/// Shows a task with what belongs to it.
-pub async fn get(app: &Arc<App>, id: TaskId) -> Result<Detail, Error> {
-    let task = tasks::by_id(&app.db, id).await?.ok_or_else(|| unknown(id))?;
-    let needs = tasks::needs(&app.db, id).await?;
-    let attempts = tasks::attempts(&app.db, id).await?;
-    let open: Vec<&Need> = needs.iter().filter(|n| n.status != TaskStatus::Completed).collect();
-    let ready = open.is_empty();
-    let waits = task.queued && task.status == TaskStatus::Pending;
-    let waits_for = match (waits, ready) {
-        (false, _) => None,
-        (true, false) => {
-            let named: Vec<String> =
-                open.iter().map(|n| format!("task {} ({})", n.id, n.status)).collect();
-            Some(named.join(", "))
-        }
-        (true, true) => starting::held_up(app, &task).await?,
-    };
-    Ok(Detail { view: View { task, ready }, needs, attempts, waits_for })
-}
-
-/// Lists tasks.
-pub async fn list(
-    app: &App,
-    filter: &Filter,
-    sort: Sort,
-    after: Option<&Cursor>,
-    limit: u32,
-) -> Result<Page<View>, Error> {
-    let page = tasks::list(&app.db, filter, sort, after, limit).await?;
-    let page = page.map_err(|e| Error::invalid("cursor", e.to_string()))?;
-    let view = |l: tasks::Listed| View { task: l.task, ready: l.ready };
-    Ok(Page { items: page.items.into_iter().map(view).collect(), next: page.next })
 }
 
 /// Changes a task. What Claude was told already stays as it is.
@@ -346,16 +334,12 @@ pub async fn remove(app: &Arc<App>, id: TaskId, actor: Actor) -> Result<(), Erro
             git::claims::release(live, unit, id);
             unit.write(Write::DeleteTask(id));
             unit.write(Write::Audit(act(unit.now, actor, "task.deleted", &task)));
-            let data = serde_json::json!({
+            let data = json!({
                 "task_id": id, "session_id": task.session_id, "project_id": task.project_id,
                 "title": task.title, "status": task.status, "changed": ["deleted"], "at": unit.now,
             });
-            unit.write(Write::Event(crate::domain::event::NewEvent::of(
-                crate::domain::event::EventKind::TaskUpdate,
-                None,
-                unit.now,
-                &data,
-            )));
+            let event = NewEvent::of(EventKind::TaskUpdate, None, unit.now, &data);
+            unit.write(Write::Event(event));
             live.tasks.forget(id);
             wake(unit);
             Ok(())
@@ -395,7 +379,7 @@ pub async fn order(app: &Arc<App>, ids: Vec<TaskId>, actor: Actor) -> Result<Vec
                     change(live, unit, *id, &["position"], |task, _, _| task.position = place)?;
                 }
             }
-            let data = serde_json::json!({ "ids": named });
+            let data = json!({ "ids": named });
             let act = crate::domain::audit::Act::new(unit.now, actor, "task.ordered", data);
             unit.write(Write::Audit(act));
             Ok::<_, Error>(())
@@ -415,19 +399,5 @@ pub(super) fn check_result(result: Option<String>) -> Result<Option<String>, Err
             Err(Error::invalid("result", format!("expected at most {RESULT} bytes")))
         }
         result => Ok(result.filter(|text| !text.trim().is_empty())),
-    }
-}
-
-/// The session that a task is worked on in.
-pub async fn sessions_of_task(app: &App, id: TaskId) -> Result<Session, Error> {
-    let known = load(app, id).await?;
-    let task = known.task;
-    let session: Option<SessionId> = task.session_id.filter(|_| task.status.is_at_work());
-    match session {
-        Some(session) => sessions::by_id(app, session).await,
-        None => Err(Error::conflict(format!(
-            "task {id} is {}: no session works on it; `chorus task start {id}` starts it",
-            task.status
-        ))),
     }
 }

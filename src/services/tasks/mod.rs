@@ -1,6 +1,7 @@
 //! Tasks: making them, starting them, and what becomes of them.
 
 mod ending;
+mod finding;
 mod follow;
 mod making;
 mod queue;
@@ -10,11 +11,10 @@ mod workspace;
 use std::future::Future;
 use std::sync::Arc;
 
-pub use ending::{complete, fail, respondent, restart_claude, retry};
+pub use ending::{complete, fail, restart_claude, retry};
+pub use finding::{Detail, View, get, list, session_of};
 pub use follow::{follow, session_begins};
-pub use making::{
-    Detail, New, Patch, View, create, get, list, order, remove, sessions_of_task, update,
-};
+pub use making::{New, Patch, Wanted, create, order, remove, update};
 pub use queue::{Desk, start};
 pub use starting::{Preview, assign, preview, start as begin};
 

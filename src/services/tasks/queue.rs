@@ -21,7 +21,9 @@ use crate::store::{Order as Sorted, Write, messages, tasks};
 
 /// How long a task's turn must have been over before it counts as the last one: what Claude Code has
 /// queued itself follows at once, and its last words reach the record a moment later.
-const SETTLED: Duration = Duration::from_secs(1);
+const SETTLED: Duration = Duration::from_millis(600);
+/// How long Claude's last words are waited for at most.
+const LAST_WORDS: Duration = Duration::from_secs(4);
 /// Tasks of the queue that are looked at together.
 const PAGE: u32 = 50;
 /// How long to wait until what is missing on this machine is looked for again.
@@ -135,7 +137,13 @@ async fn see_to(app: &Arc<App>, order: Order) {
 async fn settle(app: &Arc<App>, id: TaskId) -> Result<(), Error> {
     let session = app.engine.read(move |live| live.tasks.get(id).and_then(is_over)).await?;
     let Some(session) = session else { return Ok(()) };
-    let words = last_words(app, session).await?;
+    let mut words = last_words(app, session).await?;
+    let asked = std::time::Instant::now();
+    while words.is_none() && asked.elapsed() < LAST_WORDS {
+        // They reach the record a little after the turn's end: a busy machine takes longer.
+        sleep(SETTLED).await;
+        words = last_words(app, session).await?;
+    }
     let over = app
         .engine
         .run(move |live, unit| {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::finding::{View, view};
 use super::follow::{act, change, check, set_task, unknown};
-use super::making::{View, view};
+use super::making::{Patch, update};
 use super::{load, workspace};
 use crate::claude::profile::Profile;
-use crate::domain::excerpt::Excerpt;
 use crate::domain::ids::{MessageId, SessionId, TaskId};
 use crate::domain::message::MessageSource;
 use crate::domain::prompt::Prompt;
@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::services::engine::{Effect, Unit};
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
-use crate::services::{App, couriers, elsewhere, launch, projects, sessions};
+use crate::services::{App, couriers, elsewhere, launch, projects, references, sessions};
 use crate::store::messages::Outgoing;
 use crate::store::{Write, tasks};
 
@@ -41,11 +41,6 @@ pub(super) fn in_options(e: Error) -> Error {
     }
 }
 
-/// The lines of documents that a task refers to.
-async fn excerpts(_app: &App, _task: &Task) -> Result<Vec<Excerpt>, Error> {
-    Ok(Vec::new())
-}
-
 /// Shows what Claude would be told.
 pub async fn preview(app: &Arc<App>, id: TaskId) -> Result<Preview, Error> {
     let task = tasks::by_id(&app.db, id).await?.ok_or_else(|| unknown(id))?;
@@ -56,7 +51,8 @@ pub async fn preview(app: &Arc<App>, id: TaskId) -> Result<Preview, Error> {
 
 /// What Claude of this version is told of a task.
 async fn told(app: &App, task: &Task, version: &str) -> Result<Prompt, Error> {
-    let text = task::prompt::prompt(task, &excerpts(app, task).await?);
+    let excerpts = references::excerpts(app, task.id, task.options.use_stored_text).await?;
+    let text = task::prompt::prompt(task, &excerpts);
     let profile = Profile::of(version);
     Prompt::new(&text, false, profile.leading_blank_disarms_slash)
         .map_err(|e| Error::invalid("description", e.to_string()))
@@ -128,9 +124,22 @@ pub(super) enum Started {
 
 /// Starts a task in a session of its own; or puts it into the queue if there is no room, a usage limit
 /// holds it, or it waits for other tasks.
-pub async fn start(app: &Arc<App>, id: TaskId, by: MessageSource) -> Result<View, Error> {
-    let known = load(app, id).await?;
+///
+/// `use_stored`: of a reference whose text is not there any more, Claude gets the text it was made for.
+pub async fn start(
+    app: &Arc<App>,
+    id: TaskId,
+    use_stored: bool,
+    by: MessageSource,
+) -> Result<View, Error> {
+    let mut known = load(app, id).await?;
     check(&known.task, TaskStatus::Assigned)?;
+    if use_stored && !known.task.options.use_stored_text {
+        known.task.options.use_stored_text = true;
+        let patch = Patch { options: Some(known.task.options.clone()), ..Patch::default() };
+        update(app, id, patch, by.into()).await?;
+        known = load(app, id).await?;
+    }
     let needs = tasks::needs(&app.db, id).await?;
     let waits = needs.iter().any(|n| n.status != TaskStatus::Completed);
     let (most, held) = (app.config.max_sessions, known.clone());

@@ -42,37 +42,61 @@ pub struct Listed {
     pub ready: bool,
 }
 
-/// The filters' columns. The number of a combination has a bit for each.
-const FILTERS: [&str; 4] = [
-    "status = {}",
-    "project_id = {}",
-    "id IN (SELECT task_id FROM task_labels WHERE label = {})",
-    "session_id = {}",
-];
+/// A filter's place in the number of a combination.
+const STATUS: usize = 1;
+const PROJECT: usize = 2;
+const LABEL: usize = 4;
+const SESSION: usize = 8;
 
-static BY_RANK: LazyLock<Vec<String>> =
-    LazyLock::new(|| combinations("(rank, position, id) > ($1, $2, $3)", 4, "rank, position, id"));
-static BY_AGE: LazyLock<Vec<String>> = LazyLock::new(|| combinations("id < $1", 2, "id DESC"));
+static BY_RANK: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let tasks = ("(rank, position, id) > ($1, $2, $3)", "rank, position, id");
+    let labels =
+        ("(task_rank, task_position, task_id) > ($1, $2, $3)", "task_rank, task_position, task_id");
+    (0..16).map(|which| statement(which, 4, tasks, labels)).collect()
+});
+static BY_AGE: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let (tasks, labels) = (("id < $1", "id DESC"), ("task_id < $1", "task_id DESC"));
+    (0..16).map(|which| statement(which, 2, tasks, labels)).collect()
+});
 
-/// A statement for each combination of filters, whose parameters begin with `first`.
-fn combinations(after: &str, first: usize, order: &str) -> Vec<String> {
-    let select = select!("WHERE ");
-    let columns = select.strip_prefix("SELECT ").unwrap_or(select);
+/// The statement for a combination of filters, whose parameters begin with `first`. Each begins where a
+/// page does and reads in the order of an index; `tasks` and `labels` are where a page begins and the
+/// order, by the columns of either table.
+fn statement(which: usize, first: usize, tasks: (&str, &str), labels: (&str, &str)) -> String {
+    let has = |filter: usize| which & filter != 0;
+    // A session leaves few rows, and a label has its own order: no other index is to be used then.
+    let by_label = has(LABEL) && !has(SESSION);
+    let (from, (after, order)) = match by_label {
+        true => ("task_labels l JOIN tasks ON tasks.id = l.task_id", labels),
+        false => ("tasks", tasks),
+    };
+    let status = match (by_label, has(SESSION)) {
+        (true, _) => "task_status = {}",
+        (false, true) => "status || '' = {}",
+        (false, false) => "status = {}",
+    };
+    let project = match by_label || has(SESSION) {
+        true => "project_id || '' = {}",
+        false => "project_id = {}",
+    };
+    let label = match by_label {
+        true => "label = {}",
+        false => "id IN (SELECT task_id FROM task_labels WHERE label = {})",
+    };
+    let session = "session_id = {}";
+    let filters = [(STATUS, status), (PROJECT, project), (LABEL, label), (SESSION, session)];
+    let columns = select!("WHERE ").trim_start_matches("SELECT ");
+    let columns = columns.split(" FROM ").next().unwrap_or_default();
     let ready = "CAST(CASE WHEN EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks n \
         ON n.id = d.depends_on WHERE d.task_id = tasks.id AND n.status <> 'completed') \
         THEN 0 ELSE 1 END AS BIGINT) AS ready";
-    let statement = |which: usize| {
-        let mut sql = format!("SELECT {ready}, {columns}{after}");
-        let mut n = first;
-        for (bit, filter) in FILTERS.iter().enumerate().filter(|(bit, _)| which >> bit & 1 == 1) {
-            let _ = bit;
-            sql.push_str(" AND ");
-            sql.push_str(&filter.replace("{}", &format!("${n}")));
-            n += 1;
-        }
-        format!("{sql} ORDER BY {order} LIMIT ${n}")
-    };
-    (0..1 << FILTERS.len()).map(statement).collect()
+    let mut sql = format!("SELECT {ready}, {columns} FROM {from} WHERE {after}");
+    let mut n = first;
+    for (_, filter) in filters.into_iter().filter(|(filter, _)| has(*filter)) {
+        sql.push_str(&format!(" AND {}", filter.replace("{}", &format!("${n}"))));
+        n += 1;
+    }
+    format!("{sql} ORDER BY {order} LIMIT ${n}")
 }
 
 #[cfg(test)]
