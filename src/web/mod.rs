@@ -30,10 +30,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 /// Live sessions and pending requests on the page at most; beyond that it says so.
 const MOST: u32 = 200;
 
-/// Tasks that are looked at for the page.
-const TASKS: u32 = 100;
 /// Pinned documents on the page at most.
 const PINNED: u32 = 20;
+/// Tasks that are looked at for the page.
+const TASKS: u32 = 100;
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]

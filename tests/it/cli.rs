@@ -162,11 +162,11 @@ async fn every_command_prints_json() {
             "wait",
             "new",
             "run",
-            "task assign",
             "git setup",
             "task diff",
             "task commits",
             "worktrees remove",
+            "task assign",
         ];
         assert!(code == 0 || may_fail.contains(&leaf.as_str()), "{call:?}: {ran:?}");
     }
