@@ -192,8 +192,7 @@ async fn worktrees_come_ready_to_run() {
     // One that cannot be made ready is no worktree, and the task waits as before.
     set(&world, json!({ "setup": ["sh", "-c", "echo no compiler >&2; exit 3"] })).await;
     let id = make(&world, "never ready", &json!({})).await;
-    let refused =
-        world.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(409).json();
+    let refused = world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(409).json();
     let detail = refused["detail"].as_str().expect("why");
     assert!(detail.contains("no compiler") && detail.contains("git.setup"), "{detail}");
     assert_eq!(task(&world, id).await["status"], "pending");

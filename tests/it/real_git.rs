@@ -76,7 +76,7 @@ impl World {
             "options": { "launch": launch },
         });
         let id = make(self, title, &extra).await;
-        self.post(format!("/api/tasks/{id}/start"), &Value::Null).await.expect(200);
+        self.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200);
         id
     }
 
