@@ -111,10 +111,12 @@ async fn some(app: &App, root: &Root, dirty: &Dirty) -> Result<(), Error> {
 
 /// Looks at a file that was written, or that somebody names.
 pub(super) async fn look_at_file(app: &App, project: &Project, path: &str) -> Result<(), Error> {
-    match root(app, project) {
-        Some(root) => look(app, &root, BTreeSet::from([path.to_owned()]), &[]).await,
-        None => Ok(()),
+    let Some(root) = root(app, project) else { return Ok(()) };
+    // The first look at a project is at the whole of it; whoever comes before it has ended, waits for it.
+    if !documents::is_known(&app.db, project.id).await? {
+        return whole(app, &root).await;
     }
+    look(app, &root, BTreeSet::from([path.to_owned()]), &[]).await
 }
 
 async fn look(
