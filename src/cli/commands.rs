@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::args::{Command, New, Run, Send};
+use super::args::{Command, New, Run, Send, Tasks};
 use super::client::Client;
 use super::exit::Exit;
 use super::follow::Follow;
@@ -38,6 +38,9 @@ pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) 
         Command::New(New { launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
             return launch::session(&client, launch, attach, &wait, json).await;
+        }
+        Command::Task { what: what @ Tasks::New(_) } => {
+            return task::run(&start::server(loaded, data).await?, what, json).await;
         }
         Command::Top => return top::run(data, json).await,
         Command::StatusLine => notify::status_line(data, json).await?,

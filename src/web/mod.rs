@@ -176,7 +176,7 @@ async fn pinned(app: &Arc<App>) -> Result<Vec<Document>, Problem> {
         let said = [
             d.missing.then(|| "its file is missing".to_owned()),
             d.description.clone(),
-            (d.references > 0).then(|| format!("{} references", d.references)),
+            (d.references > 0).then(|| format!("references: {}", d.references)),
         ];
         said.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     };

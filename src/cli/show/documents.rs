@@ -23,7 +23,7 @@ pub fn documents(documents: &[Document], as_json: bool) -> Result<()> {
         let pin = if d.pinned { "*" } else { " " };
         let more = [
             d.missing.then(|| "missing".to_owned()),
-            (d.references > 0).then(|| format!("{} references", d.references)),
+            (d.references > 0).then(|| format!("references: {}", d.references)),
             d.description.as_deref().map(|d| line(d, 100)),
         ];
         let more = more.into_iter().flatten().collect::<Vec<_>>().join(" · ");

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::finding::{View, view};
 use super::follow::{act, change, check, end, unknown};
+use super::load;
 use super::making::check_result;
-use super::{load, workspace};
 use crate::domain::audit::Actor;
 use crate::domain::ids::TaskId;
 use crate::domain::message::MessageSource;
 use crate::domain::task::{AttemptOutcome, TaskStatus};
 use crate::services::error::Error;
 use crate::services::live::Known;
-use crate::services::{App, couriers, life, sessions};
+use crate::services::{App, couriers, git, life, sessions};
 use crate::store::{Write, tasks};
 
 /// Completes a task: the session that was made for it ends, another one is free again.
@@ -50,7 +50,7 @@ async fn over(
     let known = load(app, id).await?;
     check(&known.task, to)?;
     if let Some(attempt) = known.attempt.as_ref().filter(|a| a.outcome.is_none()) {
-        workspace::settle(app, &known.task, attempt).await;
+        git::settle(app, &known.task, attempt).await;
     }
     app.engine
         .run(move |live, unit| {
@@ -78,7 +78,7 @@ pub(super) async fn finish(app: &Arc<App>, id: TaskId) {
         }
     }
     if attempt.outcome.is_some() {
-        workspace::finish(app, &task, &attempt).await;
+        git::finish(app, &task, &attempt).await;
     }
 }
 

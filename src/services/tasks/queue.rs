@@ -235,7 +235,7 @@ async fn next(app: &Arc<App>) -> Result<bool, Error> {
     let id = task.id;
     let attempt = tasks::last_attempt(&app.db, id).await?;
     match starting::begin(app, Known { task, attempt }, MessageSource::Chorus).await {
-        Ok((starting::Started::Begun, Some(start))) => {
+        Ok(Some(start)) => {
             let launching = app.clone();
             // Its failure is told to the task.
             app.tasks.spawn(async move {
@@ -244,7 +244,7 @@ async fn next(app: &Arc<App>) -> Result<bool, Error> {
             Ok(true)
         }
         // Changed in the meantime: look again, if there still is room.
-        Ok(_) => Ok(true),
+        Ok(None) => Ok(true),
         Err(e @ Error::Unavailable { .. }) => Err(e),
         Err(e) => {
             let why = format!("it could not be started: {e}");

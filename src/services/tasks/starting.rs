@@ -113,15 +113,6 @@ pub(super) async fn held_up(app: &App, task: &Task) -> Result<Option<String>, Er
 
 // --- start ---
 
-/// What a start came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Started {
-    /// The session is made and about to be launched.
-    Begun,
-    /// It waits in the queue.
-    Queued,
-}
-
 /// Starts a task in a session of its own; or puts it into the queue if there is no room, a usage limit
 /// holds it, or it waits for other tasks.
 ///
@@ -157,7 +148,7 @@ pub async fn start(
             Ok::<_, Error>(true)
         })
         .await?;
-    if !queued && let (Started::Begun, Some(start)) = begin(app, known, by).await? {
+    if !queued && let Some(start) = begin(app, known, by).await? {
         launch(app, id, start).await?;
     }
     view(app, id).await
@@ -172,12 +163,13 @@ fn enqueue(live: &mut Live, unit: &mut Unit, id: TaskId, by: MessageSource) -> R
     Ok(())
 }
 
-/// Makes the session of a task's next attempt, if there is still room, in one transaction with the task.
+/// Makes the session of a task's next attempt, if there is still room, in one transaction with the task;
+/// if there is none, it waits in the queue.
 pub(super) async fn begin(
     app: &Arc<App>,
     known: Known,
     by: MessageSource,
-) -> Result<(Started, Option<launch::Start>), Error> {
+) -> Result<Option<launch::Start>, Error> {
     let task = known.task.clone();
     let project = projects::get(app, task.project_id).await?;
     let claude = launch::installed(app).await?;
@@ -225,19 +217,18 @@ pub(super) async fn begin(
                 if !task.queued {
                     enqueue(live, unit, id, by)?;
                 }
-                return Ok(Started::Queued);
+                return Ok(false);
             }
             let message = prepared.begin(live, unit, Some(id))?;
             let attempt = kept.on(attempt(session, true, message, prompt, unit.now));
             give(live, unit, id, attempt, by, "task.started")?;
-            Ok::<_, Error>(Started::Begun)
+            Ok::<_, Error>(true)
         })
         .await;
-    if !matches!(begun, Ok(Started::Begun)) {
+    if !matches!(begun, Ok(true)) {
         workspace::take_back(app, &task, &place, unused()).await;
     }
-    let begun = begun?;
-    Ok((begun, (begun == Started::Begun).then_some(start)))
+    Ok(begun?.then_some(start))
 }
 
 /// Launches Claude in the session that was made for a task. If that fails, the task is pending again.

@@ -1,5 +1,5 @@
-//! Where a task is worked on, and what keeps its edits apart. The one place where an attempt's
-//! workspace is made before its session, and left when it ends.
+//! Where a task is worked on, and what keeps its edits apart: an attempt's workspace is made before its
+//! session. What is left in it when the attempt ends is `git`'s to see to.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,14 +34,4 @@ pub async fn join(
 pub async fn take_back(app: &Arc<App>, task: &Task, prepared: &Prepared, attempt: Attempt) {
     let outcome = Some(AttemptOutcome::Undelivered);
     git::finish(app, task, &Attempt { outcome, ..prepared.on(attempt) }).await;
-}
-
-/// A person is about to end an attempt: what it has left so far is committed.
-pub async fn settle(app: &Arc<App>, task: &Task, attempt: &Attempt) {
-    git::settle(app, task, attempt).await;
-}
-
-/// An attempt has ended, and its session with it if that was its own.
-pub async fn finish(app: &Arc<App>, task: &Task, attempt: &Attempt) {
-    git::finish(app, task, attempt).await;
 }
