@@ -7,6 +7,7 @@
 //! wait for facts, never for time to pass.
 
 mod cli;
+mod dashboard;
 mod database;
 mod demo;
 mod documents;
