@@ -9,7 +9,8 @@
 //
 // A list of many rows may say instead which rows change, so that only these are fetched:
 //   data-rows="kind kind…" data-rows-src="/url?part=rows" data-rows-key="session_id" data-rows-prefix="session-"
-// The rows are the elements whose id is the prefix and the event's key; they come as `&ids=a,b`.
+// The rows are the elements whose id is the prefix and the event's key; they come as `&ids=a,b`. An event of the kinds in
+// data-rows-new about a row that is not there fetches the whole list.
 "use strict";
 
 import { refreshAges } from "./time.js";
@@ -124,14 +125,17 @@ function hear(event) {
   const told = { id: event.id, kind: event.kind, data };
   for (const run of listeners) run(told);
   for (const region of document.querySelectorAll("[data-live],[data-rows]")) {
-    const { live = "", rows = "", of, rowsKey, rowsPrefix } = region.dataset;
+    const { live = "", rows = "", rowsNew = "", of, rowsKey, rowsPrefix } = region.dataset;
     if (of && !names(data, of)) continue;
     if (live.split(" ").includes(event.kind)) { refresh(region); continue; }
     const row = rows.split(" ").includes(event.kind) ? data[rowsKey] : null;
-    if (row && document.getElementById(rowsPrefix + row)) {
+    if (!row) continue;
+    if (document.getElementById(rowsPrefix + row)) {
       const run = runOf(region);
       run.rows.add(row);
       plan(region, run);
+    } else if (rowsNew.split(" ").includes(event.kind)) {
+      refresh(region);
     }
   }
 }

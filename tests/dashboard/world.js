@@ -28,7 +28,7 @@ async function api(method, where, body) {
 
 /// Makes a session whose model plays a scenario of the script. Gives the session.
 function play(name, scenario, more = {}) {
-  return api("POST", "/api/sessions", { name, prompt: scenario && `scenario:${scenario} please`, ...more });
+  return api("POST", "/api/sessions", { name, initial_prompt: scenario ? `scenario:${scenario} please` : undefined, ...more });
 }
 
 /// Waits until `look()` gives something, and gives that.
