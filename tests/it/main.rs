@@ -49,6 +49,7 @@ mod surface;
 mod tasks;
 mod tasks_follow;
 mod tasks_queue;
+mod templates;
 mod top;
 mod trust;
 mod usage;
