@@ -2,8 +2,9 @@
 //
 //   <button data-act="POST /api/…" data-body='{"json": true}' data-confirm="Sure?" data-done="It is done.">
 //   <form data-act="POST /api/…">: its fields become a JSON object by their names. A field's data-type says what it
-//   is: int, bool, lines (a list, one a line), words (a list, by blanks or commas), json; text otherwise. What is left
-//   empty is left out, unless the field has data-empty. A name with dots makes objects in objects.
+//   is: int, bool, lines (a list, one a line), words (a list, by blanks or commas), commas (a list, by commas), ints (a
+//   list of numbers), json; text otherwise. What is left empty is left out, unless the field has data-empty. A name
+//   with dots makes objects in objects.
 //
 // After success: data-go="/where" leads there ({id} is replaced by what the answer says), data-reset empties the form,
 // data-close closes the dialog it is in.
@@ -79,6 +80,8 @@ function value(field, raw) {
     case "bool": return raw === true || raw === "true" || raw === "on";
     case "lines": return raw.split("\n").map((s) => s.trim()).filter(Boolean);
     case "words": return raw.split(/[\s,]+/).filter(Boolean);
+    case "commas": return raw.split(",").map((s) => s.trim()).filter(Boolean);
+    case "ints": return raw.split(/[\s,#]+/).filter(Boolean).map(Number);
     case "json": return JSON.parse(raw);
     default: return raw;
   }

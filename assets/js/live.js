@@ -115,7 +115,7 @@ async function swap(target, html, style) {
 }
 
 function names(data, id) {
-  return data.session_id === id || data.document_id === id || data.project_id === id || String(data.task_id) === id
+  return data.session_id === id || data.project_id === id || String(data.document_id) === id || String(data.task_id) === id
     || (Array.isArray(data.task_ids) && data.task_ids.map(String).includes(id));
 }
 

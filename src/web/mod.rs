@@ -4,12 +4,15 @@
 //! changed, by the page's own address with `?part=…`. All that a page changes goes through the public API. No inline
 //! script, nothing from elsewhere, works offline.
 
+mod address;
 mod assets;
 mod cards;
 mod diff;
+mod documents;
 mod markdown;
 mod now;
 mod shell;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -35,6 +38,8 @@ pub fn router() -> Router<Arc<App>> {
         .route("/assets/{version}/{*file}", get(assets::serve))
         .route("/parts/waiting", get(waiting))
         .merge(now::router())
+        .merge(tasks::router())
+        .merge(documents::router())
 }
 
 /// The line on every page that says what waits for a person.

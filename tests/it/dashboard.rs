@@ -57,3 +57,8 @@ async fn tell(world: World, spec: &str) {
 async fn now() {
     tell(World::start().await, "now").await;
 }
+
+#[tokio::test]
+async fn tasks() {
+    tell(World::start().await, "tasks").await;
+}
