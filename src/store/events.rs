@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::bulk::Bulk;
 use super::{Db, Result, StoreError, Tx, key, named, on};
 use crate::domain::event::{Event, EventKind, NewEvent};
+use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
 static APPEND: LazyLock<Bulk> = LazyLock::new(|| {
@@ -16,10 +17,12 @@ const AFTER: &str = "SELECT id, at, kind, session_id, data FROM events WHERE id 
      ORDER BY id LIMIT $2";
 const LAST: &str = "SELECT COALESCE(MAX(id), 0) FROM events";
 const FIRST: &str = "SELECT COALESCE(MIN(id), 0) FROM events";
+const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
+     WHERE id > $1 AND at >= $2 AND session_id IS NOT NULL GROUP BY session_id, at / 60000";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    APPEND.statements().chain([AFTER, LAST, FIRST])
+    APPEND.statements().chain([AFTER, LAST, FIRST, BY_MINUTE])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -29,6 +32,17 @@ struct Row {
     kind: String,
     session_id: Option<String>,
     data: String,
+}
+
+/// Counts the events after `id` and not before `since`: the session, the minute since the epoch, and how many.
+pub async fn by_minute(db: &Db, id: i64, since: Timestamp) -> Result<Vec<(SessionId, i64, i64)>> {
+    let rows: Vec<(String, i64, i64)> = on!(read db, c => sqlx::query_as(BY_MINUTE)
+        .bind(id).bind(since.0).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|(session, minute, count)| {
+            Ok((super::id("events.session_id", &session)?, minute, count))
+        })
+        .collect()
 }
 
 /// Reads at most `limit` events after `id`, in order.
