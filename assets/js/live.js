@@ -146,6 +146,25 @@ export function refreshAll() {
   document.dispatchEvent(new CustomEvent("chorus:reset"));
 }
 
+// A region with data-fetch-once comes without what takes long to find out. Buttons fetch regions anew: data-refresh="id" at a
+// click, data-refreshes="id" after what they do has been done.
+document.querySelectorAll("[data-fetch-once]").forEach(refresh);
+
+function refreshNamed(id) {
+  const region = document.getElementById(id);
+  if (region) refresh(region);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-refresh]");
+  if (button) refreshNamed(button.dataset.refresh);
+});
+
+document.addEventListener("chorus:done", (event) => {
+  const done = event.target.closest?.("[data-refreshes]");
+  if (done) refreshNamed(done.dataset.refreshes);
+});
+
 // --- the stream ---
 
 function setState(next) {

@@ -30,7 +30,7 @@ use crate::bus::Hub;
 use crate::claude::paths;
 use crate::claude::screen::{Patterns, Screens};
 use crate::clock;
-use crate::config::{Config, DataDir};
+use crate::config::{Config, DataDir, Loaded};
 use crate::domain::event::Event;
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
@@ -42,6 +42,8 @@ use crate::tmux::{PaneId, Tmux, TmuxEvent};
 pub struct App {
     /// The settings.
     pub config: Config,
+    /// The same with their origins, for people.
+    pub loaded: Loaded,
     /// The data folder.
     pub data: DataDir,
     /// The store, for reading. Writing is the engine's.
@@ -100,12 +102,13 @@ impl App {
     /// Reads the live state and starts the engine. Nothing outside is touched yet:
     /// [`super::recover::run`] does that.
     pub async fn start(
-        config: Config,
+        loaded: Loaded,
         db: Db,
         secret: [u8; 32],
         program: PathBuf,
         metrics: Metrics,
     ) -> Result<Arc<Self>, StoreError> {
+        let config = loaded.config.clone();
         let live = Live::load(&db).await?;
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
         let data = DataDir(config.data_dir.clone());
@@ -155,6 +158,7 @@ impl App {
             starts: Semaphore::new(config.starts_at_once),
             hook_rate: RateLimit::new(config.hook_rate),
             config,
+            loaded,
             db,
             engine,
             hub,

@@ -1,5 +1,6 @@
 //! Use cases: what Chorus does, put together from the store and the outside world.
 
+pub mod activity;
 mod app;
 pub mod audit;
 pub mod couriers;

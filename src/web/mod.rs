@@ -4,11 +4,13 @@
 //! changed, by the page's own address with `?part=…`. All that a page changes goes through the public API. No inline
 //! script, nothing from elsewhere, works offline.
 
+mod activity;
 mod assets;
 mod cards;
 mod diff;
 mod markdown;
 mod now;
+mod settings;
 mod shell;
 
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub fn router() -> Router<Arc<App>> {
         .route("/assets/{version}/{*file}", get(assets::serve))
         .route("/parts/waiting", get(waiting))
         .merge(now::router())
+        .merge(activity::router())
+        .merge(settings::router())
 }
 
 /// The line on every page that says what waits for a person.

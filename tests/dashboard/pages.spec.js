@@ -48,6 +48,13 @@ test.afterAll(endServers);
 const pages = [
   ["now", () => "/"],
   ["new-session", () => "/?new=session"],
+  ["activity", () => "/activity"],
+  ["settings-health", () => "/settings/health"],
+  ["settings-configuration", () => "/settings/configuration"],
+  ["settings-hooks", () => "/settings/hooks"],
+  ["settings-rules", () => "/settings/rules"],
+  ["settings-projects", () => "/settings/projects"],
+  ["settings-browser", () => "/settings/browser"],
 ];
 
 for (const [name, where] of pages) {
