@@ -48,6 +48,7 @@ mod surface;
 mod tasks;
 mod tasks_follow;
 mod tasks_queue;
+mod terminal;
 mod top;
 mod trust;
 mod usage;
