@@ -163,7 +163,9 @@ fn make_folders(data: &DataDir) -> Result<()> {
     }
     // Plans of launches that never happened hold secrets.
     for entry in fs::read_dir(data.launches())?.flatten() {
-        let _ = fs::remove_file(entry.path());
+        if entry.path().extension().is_some_and(|e| e == "json") {
+            let _ = fs::remove_file(entry.path());
+        }
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod sessions;
 pub mod summary;
 pub mod tasks;
 pub mod telemetry;
+pub mod templates;
 pub mod terminal;
 pub mod trace;
 pub mod usage;
@@ -97,6 +98,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tasks::retry))
         .routes(routes!(tasks::prompt))
         .routes(routes!(tasks::references))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(templates::get, templates::update, templates::delete))
         .routes(routes!(permissions::list))
         .routes(routes!(permissions::get))
         .routes(routes!(permissions::respond))

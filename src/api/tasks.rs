@@ -67,7 +67,7 @@ pub async fn list(
     Ok(list::answer(&uri, page, TaskView::from))
 }
 
-/// Creates a task. It is pending until it is started or given to a session.
+/// Creates a task, of a template if one is named. It is pending until it is started or given to a session.
 #[utoipa::path(post, path = "/api/tasks", tag = "tasks", request_body = NewTask,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request safe")),
     responses((status = 201, body = TaskView), (status = 422, description = "An unusable field", body = Problem)))]
@@ -78,12 +78,14 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let new = tasks::New {
         project: new.project_id,
+        template: new.template,
+        variables: new.variables,
         title: new.title,
         description: new.description,
         priority: new.priority,
         labels: new.labels,
         depends_on: new.depends_on,
-        references: new.references.into_iter().map(Into::into).collect(),
+        references: new.references.map(|all| all.into_iter().map(Into::into).collect()),
         options: new.options,
         queued: new.queued,
         idempotency_key: idempotency_key(&headers)?,

@@ -69,8 +69,9 @@ pub struct Invocation {
 /// Makes the arguments and the environment of one start.
 ///
 /// `prompt` is given on the command line, where it arrives exactly (and is seen in `ps`); text that
-/// begins with `/word` is a command there too. Flags that take several values come before `--`,
-/// because they would swallow the prompt.
+/// begins with `/word` is a command there too. `system_prompt` is the file that holds what the launch
+/// appends to the system prompt: Claude Code reads it once, when it starts. Flags that take several
+/// values come before `--`, because they would swallow the prompt.
 ///
 /// # Errors
 /// If the launch asks for what Chorus itself decides, or holds what cannot be passed.
@@ -79,6 +80,7 @@ pub fn invocation(
     start: &Start,
     name: &str,
     settings: &Value,
+    system_prompt: Option<&str>,
     prompt: Option<&str>,
     profile: &Profile,
 ) -> Result<Invocation, LaunchError> {
@@ -97,12 +99,11 @@ pub fn invocation(
     flag(&mut args, "--settings", &settings.to_string());
     let mode = launch.permission_mode.unwrap_or(PermissionMode::Default);
     flag(&mut args, "--permission-mode", mode.as_str());
-    for (option, value) in
-        [("--model", &launch.model), ("--append-system-prompt", &launch.append_system_prompt)]
-    {
-        if let Some(value) = value {
-            flag(&mut args, option, value);
-        }
+    if let Some(model) = &launch.model {
+        flag(&mut args, "--model", model);
+    }
+    if let Some(file) = system_prompt {
+        flag(&mut args, "--append-system-prompt-file", file);
     }
     args.extend(launch.extra_args.iter().cloned());
     for (option, values) in [
@@ -189,7 +190,9 @@ mod tests {
         start: &Start,
         prompt: Option<&str>,
     ) -> Result<Invocation, LaunchError> {
-        invocation(launch, start, "task-7", &json!({"hooks": {}}), prompt, &Profile::of("2.1.329"))
+        let file = launch.append_system_prompt.as_ref().map(|_| "/data/launch/1.md");
+        let settings = json!({"hooks": {}});
+        invocation(launch, start, "task-7", &settings, file, prompt, &Profile::of("2.1.329"))
     }
 
     #[test]
@@ -237,7 +240,8 @@ mod tests {
                 "plan",
                 "--model",
                 "opus",
-                "--append-system-prompt=- be brief",
+                "--append-system-prompt-file",
+                "/data/launch/1.md",
                 "--effort",
                 "high",
                 "--allowedTools",

@@ -4,6 +4,7 @@ mod decide;
 mod docs;
 mod git;
 mod task;
+mod template;
 mod usage;
 mod wait;
 
@@ -14,7 +15,8 @@ use clap_complete::Shell;
 pub use decide::{AddRule, Approve, Deny, Many, Rules};
 pub use docs::{Docs, List as ListDocs};
 pub use git::{Git, OfProject, Worktrees};
-pub use task::{Ask, EditTask, ListTasks, NewTask, Tasks};
+pub use task::{Ask, EditTask, ListTasks, Marks, NewTask, Tasks, Telling};
+pub use template::{EditTemplate, NewTemplate, Templates};
 pub use wait::{Until, Wait, WaitFor};
 
 use super::exit::Exit;
@@ -76,6 +78,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         what: Tasks,
+    },
+    /// Templates: what tasks are made of, with variables for what differs.
+    Template {
+        /// What to do.
+        #[command(subcommand)]
+        what: Templates,
     },
     /// Watch and steer all sessions live in this terminal.
     Top,
@@ -389,9 +397,9 @@ pub struct Launch {
     /// Claude Code's configuration folder: another account, say.
     #[arg(long, value_name = "DIR")]
     pub claude_config_dir: Option<String>,
-    /// How often within an hour Claude is started again by itself if it ends unasked.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub crash_restarts: u32,
+    /// How often within an hour Claude is started again by itself if it ends unasked [default: 0]
+    #[arg(long, value_name = "N")]
+    pub crash_restarts: Option<u32>,
     /// What the session may cost, in US dollars; then it is stopped.
     #[arg(long, value_name = "USD", value_parser = usd)]
     pub budget: Option<Usd>,
@@ -413,8 +421,9 @@ fn permission_mode(text: &str) -> Result<PermissionMode, String> {
 /// Starts Claude on a prompt: a task of its own.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// What Claude is to do. `-` reads it from standard input.
-    pub prompt: String,
+    /// What Claude is to do, if no template says so. `-` reads it from standard input.
+    #[arg(required_unless_present = "template")]
+    pub prompt: Option<String>,
     /// The task's title [default: the prompt's first line].
     #[arg(long)]
     pub title: Option<String>,

@@ -14,7 +14,7 @@ use super::follow::Follow;
 use super::wait::{self, Prompt};
 use super::{
     attach, audit, docs, git, import, launch, life, notify, permissions, rules, show, start, stop,
-    task, top, usage,
+    task, template, top, usage,
 };
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
@@ -31,8 +31,8 @@ pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) 
     match command {
         Command::Run(Run { prompt, title, ask, launch, attach, wait }) => {
             let client = start::server(loaded, data).await?;
-            let prompt = text_or_stdin(prompt)?;
-            let new = task::plain(&client, prompt, title, ask, launch).await?;
+            let prompt = prompt.map(text_or_stdin).transpose()?;
+            let new = task::run_order(&client, prompt, title, ask, launch).await?;
             return launch::task(&client, new, attach, &wait, json).await;
         }
         Command::New(New { launch, attach, wait }) => {
@@ -72,6 +72,7 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Worktrees { what } => return git::worktrees(client, what, json).await,
         Command::Docs { what } => docs::run(client, what, json).await?,
         Command::Task { what } => return task::run(client, what, json).await,
+        Command::Template { what } => template::run(client, what, json).await?,
         Command::Import(args) => return import::run(client, args, json).await,
         Command::Usage(wanted) => usage::report(client, wanted, json).await?,
         Command::Budget { session, usd } => usage::budget(client, &session, usd, json).await?,

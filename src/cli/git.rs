@@ -106,7 +106,13 @@ pub fn ended(task: &EndedTask, json: bool) -> Result<()> {
         lines.push(format!("its edits were discarded; `git branch NAME {commit}` has them back"));
     }
     if let Some(offer) = &task.git {
-        lines.push(format!("branch {}, {} commits", show::safe(&offer.branch), offer.commits));
+        let branch = show::safe(&offer.branch);
+        match &offer.nothing_committed {
+            Some(why) => {
+                lines.push(format!("nothing was committed to {branch}: {}", show::safe(why)));
+            }
+            None => lines.push(format!("branch {branch}, {} commits", offer.commits)),
+        }
         if let Some(problem) = &offer.problem {
             lines.push(format!("not committed: {}", show::safe(problem)));
         }

@@ -216,7 +216,7 @@ async fn started(
 }
 
 async fn order(client: &Client, launch: Launch) -> Result<NewSession> {
-    let wanted = wanted(client, launch).await?;
+    let wanted = wanted(client, launch, session::Launch::default()).await?;
     Ok(NewSession {
         name: wanted.name,
         project_id: Some(wanted.project),
@@ -250,7 +250,12 @@ pub(super) async fn project(client: &Client, directory: &Path) -> Result<Project
 }
 
 /// Finds out what the options of a start mean here; the directory's project is made if there is none.
-pub(super) async fn wanted(client: &Client, launch: Launch) -> Result<Wanted> {
+/// How Claude is launched is as in `base`, where nothing else is said.
+pub(super) async fn wanted(
+    client: &Client,
+    launch: Launch,
+    base: session::Launch,
+) -> Result<Wanted> {
     let directory = match &launch.directory {
         Some(directory) => directory.clone(),
         None => std::env::current_dir()?,
@@ -263,20 +268,23 @@ pub(super) async fn wanted(client: &Client, launch: Launch) -> Result<Wanted> {
             .ok_or_else(|| Exit::Usage.error(format!("--env wants NAME=VALUE, not {pair:?}")))?;
         Ok((name.to_owned(), value.to_owned()))
     });
+    let mut all_env = base.env;
+    all_env.extend(env.collect::<Result<Vec<_>>>()?);
+    let said = |said: Vec<String>, base| if said.is_empty() { base } else { said };
     Ok(Wanted {
         name: launch.name,
         project: project.id,
         workspace: text(&directory)?,
         launch: session::Launch {
-            model: launch.model,
-            permission_mode: launch.permission_mode,
-            allowed_tools: launch.allowed_tools,
-            env: env.collect::<Result<_>>()?,
-            extra_args: launch.extra,
-            claude_config_dir: launch.claude_config_dir,
-            crash_restarts: launch.crash_restarts,
-            budget_usd: launch.budget,
-            ..session::Launch::default()
+            model: launch.model.or(base.model),
+            permission_mode: launch.permission_mode.or(base.permission_mode),
+            allowed_tools: said(launch.allowed_tools, base.allowed_tools),
+            env: all_env,
+            extra_args: said(launch.extra, base.extra_args),
+            claude_config_dir: launch.claude_config_dir.or(base.claude_config_dir),
+            crash_restarts: launch.crash_restarts.unwrap_or(base.crash_restarts),
+            budget_usd: launch.budget.or(base.budget_usd),
+            ..base
         },
     })
 }

@@ -24,6 +24,7 @@ mod show;
 mod start;
 mod stop;
 mod task;
+mod template;
 mod top;
 mod usage;
 mod wait;

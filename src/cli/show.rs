@@ -125,7 +125,10 @@ pub fn is_listed(s: &SessionView) -> bool {
 pub fn about(s: &SessionView) -> String {
     let d = &s.detail;
     let said = [
-        s.task_id.map(|id| format!("task {id}")),
+        s.task_id.map(|id| match &s.branch {
+            Some(branch) => format!("task {id} on {branch}"),
+            None => format!("task {id}"),
+        }),
         (s.runtime == Runtime::External).then(|| "runs elsewhere".to_owned()),
         s.elsewhere_pid.map(|pid| format!("process {pid} goes on with it elsewhere")),
         s.permission_prompt.clone(),

@@ -6,17 +6,18 @@ use anyhow::Result;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::args::{Ask, EditTask, Launch, ListTasks, NewTask, Tasks};
+use super::args::{Ask, EditTask, Launch, ListTasks, Marks, NewTask, Tasks, Telling};
 use super::client::{Client, encoded};
 use super::commands::text_or_stdin;
 use super::exit::Exit;
 use super::show::{self, age, line, safe, say};
-use super::{docs, git, launch};
+use super::{docs, git, launch, template};
 use crate::api::tasks::{
     Assign, Completion, Failure, NewTask as Order, StartTask, TaskDetail, TaskOrder, TaskPatch,
     TaskPrompt, TaskView, WantedReference,
 };
 use crate::domain::ids::TaskId;
+use crate::domain::reference::ReferenceState;
 use crate::domain::task::{GitBackend, PromptAs, TaskOptions, TaskStatus, title_of};
 
 /// Carries out a command about tasks.
@@ -85,59 +86,99 @@ fn told(task: &TaskView, what: &str, as_json: bool) -> Result<()> {
     show::done(&format!("task {} {what}: {}", task.id, line(&task.title, 80)), task, as_json)
 }
 
-/// The task that `chorus run` makes: Claude gets what was typed and nothing else.
-pub async fn plain(
+/// The task that `chorus run` makes: Claude gets what was typed and nothing else, or what the template says.
+pub async fn run_order(
     client: &Client,
-    prompt: String,
+    prompt: Option<String>,
     title: Option<String>,
     ask: Ask,
     launch: Launch,
 ) -> Result<Order> {
-    let title = title.unwrap_or_else(|| title_of(&prompt));
-    let order = order(client, title, prompt, ask, launch).await?;
-    Ok(Order { options: TaskOptions { plain: true, ..order.options }, ..order })
+    let plain = ask.template.is_none();
+    let title = title.or_else(|| prompt.as_deref().filter(|_| plain).map(title_of));
+    let order = order(client, title, prompt, ask, &Telling::default(), launch).await?;
+    let options =
+        order.options.map(|options| TaskOptions { plain: plain || options.plain, ..options });
+    Ok(Order { options, ..order })
 }
 
+/// What was said of a task. What was not is left to its template, or to the server.
 async fn order(
     client: &Client,
-    title: String,
-    description: String,
+    title: Option<String>,
+    description: Option<String>,
     ask: Ask,
+    telling: &Telling,
     launch: Launch,
 ) -> Result<Order> {
-    let wanted = launch::wanted(client, launch).await?;
-    let mut references = Vec::new();
-    for text in &ask.refs {
-        references.push(WantedReference::Text(docs::from_root(client, text).await?));
-    }
+    let named = match &launch.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir()?,
+    };
+    let base = match &ask.template {
+        Some(name) => {
+            let project = launch::project(client, &named).await?.id;
+            template::find(client, project, name).await?.options
+        }
+        None => TaskOptions::default(),
+    };
+    let elsewhere = launch.directory.is_some();
+    let wanted = launch::wanted(client, launch, base.launch.clone()).await?;
+    let variable = |pair: &String| {
+        let pair = pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| Exit::Usage.error("--var wants NAME=VALUE"))
+    };
+    let marks = &ask.marks;
+    let references = references(client, marks).await?;
     Ok(Order {
-        references,
         title,
         description,
-        priority: ask.priority,
+        variables: ask.variables.iter().map(variable).collect::<Result<_>>()?,
+        priority: marks.priority,
         project_id: Some(wanted.project),
-        labels: ask.labels,
+        labels: Some(marks.labels.clone()).filter(|labels| !labels.is_empty()),
         depends_on: ask.after,
-        options: TaskOptions {
+        references: Some(references).filter(|references| !references.is_empty()),
+        options: Some(TaskOptions {
             launch: wanted.launch,
-            session_name: wanted.name,
-            workspace_path: Some(wanted.workspace),
-            git: if ask.here { Some(GitBackend::None) } else { ask.git },
-            complete_on_idle: ask.complete_on_idle,
-            ..TaskOptions::default()
-        },
+            session_name: wanted.name.or(base.session_name.clone()),
+            workspace_path: match &base.workspace_path {
+                Some(path) if !elsewhere => Some(path.clone()),
+                _ => Some(wanted.workspace),
+            },
+            ..options(base, marks, telling)
+        }),
         queued: false,
+        template: ask.template,
     })
 }
 
-async fn make(client: &Client, new: NewTask, as_json: bool) -> Result<()> {
-    let description = text_or_stdin(new.description)?;
-    let mut order = order(client, new.title, description, new.ask, new.launch).await?;
-    order.queued = new.queue;
-    order.options.resend_context = new.resend_context;
-    if new.system_prompt {
-        order.options.prompt_as = PromptAs::SystemPrompt;
+/// The lines of documents that were named.
+pub(super) async fn references(client: &Client, marks: &Marks) -> Result<Vec<WantedReference>> {
+    let mut references = Vec::new();
+    for text in &marks.refs {
+        references.push(WantedReference::Text(docs::from_root(client, text).await?));
     }
+    Ok(references)
+}
+
+/// How a task is worked on: as in `base`, where nothing else is said.
+pub(super) fn options(base: TaskOptions, marks: &Marks, telling: &Telling) -> TaskOptions {
+    let said = if marks.here { Some(GitBackend::None) } else { marks.git };
+    TaskOptions {
+        git: said.or(base.git),
+        complete_on_idle: marks.complete_on_idle || base.complete_on_idle,
+        resend_context: telling.resend_context || base.resend_context,
+        prompt_as: if telling.system_prompt { PromptAs::SystemPrompt } else { base.prompt_as },
+        ..base
+    }
+}
+
+async fn make(client: &Client, new: NewTask, as_json: bool) -> Result<()> {
+    let description = new.description.map(text_or_stdin).transpose()?;
+    let mut order =
+        order(client, new.title, description, new.ask, &new.telling, new.launch).await?;
+    order.queued = new.queue;
     let task: TaskView = client.post("/api/tasks", &order).await?;
     let next = if new.queue {
         "it is queued".to_owned()
@@ -164,26 +205,39 @@ async fn list(client: &Client, wanted: ListTasks, as_json: bool) -> Result<()> {
     table(&tasks, as_json)
 }
 
+/// Words with commas between them.
+pub(super) fn words(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
 async fn change(client: &Client, edit: EditTask, as_json: bool) -> Result<()> {
-    let words = |text: String| -> Vec<String> {
-        text.split(',').map(str::trim).filter(|w| !w.is_empty()).map(str::to_owned).collect()
-    };
     let number = |word: String| {
         let bad = |_| Exit::Usage.error(format!("--after wants tasks' numbers, not {word:?}"));
         word.parse::<TaskId>().map_err(bad)
     };
-    let after = edit.after.map(|text| words(text).into_iter().map(number).collect());
+    let after = edit.after.map(|text| words(&text).into_iter().map(number).collect());
     let patch = TaskPatch {
         title: edit.title,
         description: edit.description.map(text_or_stdin).transpose()?,
         priority: edit.priority,
-        labels: edit.labels.map(words),
+        labels: edit.labels.as_deref().map(words),
         depends_on: after.transpose()?,
         options: None,
         queued: edit.queue,
     };
     let task: TaskView = client.call(Method::PATCH, &path(edit.id, ""), Some(&patch)).await?;
     told(&task, "was changed", as_json)
+}
+
+/// Lines of a document as they were named.
+pub(super) fn named(reference: &WantedReference) -> String {
+    match reference {
+        WantedReference::Text(text) => safe(text),
+        WantedReference::Lines(lines) => {
+            let note = lines.note.as_deref().map(|note| format!(": {}", line(note, 80)));
+            format!("{}{}", safe(&lines.document), note.unwrap_or_default())
+        }
+    }
 }
 
 /// A task's status in a word.
@@ -237,6 +291,14 @@ fn show_one(detail: &TaskDetail, as_json: bool) -> Result<()> {
         let state = state.as_str().unwrap_or_default();
         let (path, note) = (safe(&r.document_path), note.unwrap_or_default());
         say!("  {path}:{}-{} ({state}){note}", r.start_line, r.end_line);
+        let stored = "`chorus task start --use-stored-text` takes what it was made for";
+        match r.state {
+            ReferenceState::Drifted => {
+                say!("    → `chorus docs accept {}` takes the new text, {stored}", r.id);
+            }
+            ReferenceState::Missing => say!("    → {stored}"),
+            ReferenceState::Current | ReferenceState::Moved => {}
+        }
     }
     if !task.labels.is_empty() {
         say!("  labels: {}", safe(&task.labels.join(", ")));

@@ -27,7 +27,7 @@ impl DataDir {
         self.0.join("notices.json")
     }
 
-    /// What a starting Claude is told: arguments and environment, read once and removed.
+    /// What a starting Claude is told: arguments, environment and system prompt, read once and removed.
     pub fn launches(&self) -> PathBuf {
         self.0.join("launch")
     }

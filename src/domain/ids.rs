@@ -62,6 +62,10 @@ id!(
     RuleId
 );
 id!(
+    /// A template that tasks are made of.
+    TemplateId
+);
+id!(
     /// One delivery of a hook. The `chorus hook` process makes it, so that an event that is
     /// delivered twice (the acknowledgement was lost) is counted once.
     Stamp

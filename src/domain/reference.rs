@@ -16,6 +16,16 @@ pub const LONGEST_TEXT: usize = 256 * 1024;
 /// The longest note. Bytes.
 pub const LONGEST_NOTE: usize = 2_000;
 
+/// Lines of a document, as somebody names them: `path:10-40`, `path#Heading`, `path`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The document and its lines.
+    pub target: String,
+    /// Why they matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
 /// A range of lines as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {

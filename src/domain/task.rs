@@ -4,6 +4,7 @@
 mod follow;
 mod options;
 pub mod prompt;
+pub mod template;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

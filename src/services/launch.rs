@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use super::error::Error;
+use super::live::Live;
 use super::observe::Report;
 use super::{App, terminal};
 use crate::claude::installation;
@@ -127,8 +128,10 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     let session = super::sessions::by_id(app, start.session).await?;
     let claude = installed(app).await?;
     let plan = plan(app, &session, &claude, &start).await?;
-    let file = write_plan(app, &session, &plan)
-        .map_err(|e| unavailable(format!("the launch could not be prepared: {e}")))?;
+    let file =
+        app.data.launches().join(format!("{}-{}.json", session.id, session.state.generation));
+    let plan = serde_json::to_vec(&plan).map_err(|e| not_prepared(e.into()))?;
+    write_private(&file, &plan).map_err(not_prepared)?;
     let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.into()];
     let tmux = app.tmux().await?;
     let workspace = PathBuf::from(&session.workspace_path);
@@ -178,11 +181,20 @@ async fn plan(
         outfit.edits,
         &profile,
     );
+    let system_prompt = match &outfit.launch.append_system_prompt {
+        Some(text) => {
+            let file = system_prompt_file(app, session.id);
+            write_private(&file, text.as_bytes()).map_err(not_prepared)?;
+            Some(file.to_string_lossy().into_owned())
+        }
+        None => None,
+    };
     let invocation = claude_launch::invocation(
         &outfit.launch,
         &start.begin,
         session.name.as_str(),
         &settings,
+        system_prompt.as_deref(),
         start.prompt.as_deref(),
         &profile,
     )
@@ -204,19 +216,41 @@ async fn plan(
     Ok(Plan { argv: std::iter::once(binary).chain(invocation.args).collect(), env })
 }
 
-fn write_plan(app: &App, session: &Session, plan: &Plan) -> std::io::Result<PathBuf> {
+fn not_prepared(e: std::io::Error) -> Error {
+    Error::Unavailable { problem: format!("the launch could not be prepared: {e}") }
+}
+
+/// The file that holds what is appended to a session's system prompt, while its Claude starts.
+fn system_prompt_file(app: &App, session: SessionId) -> PathBuf {
+    app.data.launches().join(format!("{session}.md"))
+}
+
+/// Writes a file that nobody else may read.
+fn write_private(file: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let file =
-        app.data.launches().join(format!("{}-{}.json", session.id, session.state.generation));
-    let mut out = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&file)?;
-    out.write_all(&serde_json::to_vec(plan)?)?;
-    Ok(file)
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(file)?.write_all(content)
+}
+
+/// Removes what Claude has read when it started. What an earlier server has left is removed too, but
+/// for sessions that are still starting.
+pub async fn tidy(app: &App) {
+    let starting = |live: &Live| -> Vec<PathBuf> {
+        let starting = live
+            .sessions()
+            .filter(|s| !s.state.started && s.state.claude_status != ClaudeStatus::Stopped);
+        starting.map(|s| PathBuf::from(format!("{}.md", s.id))).collect()
+    };
+    let Ok(kept) = app.engine.read(starting).await else { return };
+    let Ok(there) = std::fs::read_dir(app.data.launches()) else { return };
+    for file in there.flatten().map(|entry| entry.path()) {
+        let prompt = file.extension().is_some_and(|e| e == "md");
+        if prompt && !kept.iter().any(|kept| file.ends_with(kept)) {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// Looks at the screen while nothing confirms the start: a dialog may block it, or the hook that
@@ -236,7 +270,10 @@ async fn watch_start(app: &Arc<App>, id: SessionId, generation: u32) {
         match app.engine.read(move |live| live.session(id).is_some_and(waits)).await {
             Ok(true) => {}
             // Claude Code begins a conversation even if nobody is logged in.
-            Ok(false) => return name_blocker(app, id, generation).await,
+            Ok(false) => {
+                tidy(app).await;
+                return name_blocker(app, id, generation).await;
+            }
             Err(_) => return,
         }
         look_at_start(app, id, generation).await;

@@ -11,7 +11,7 @@ use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;
 use crate::domain::project::Project;
 use crate::domain::time::Timestamp;
-use crate::store::{Write, projects, tasks};
+use crate::store::{Write, projects, tasks, templates};
 
 /// Lists all projects by name.
 pub async fn list(app: &App) -> Result<Vec<Project>, Error> {
@@ -185,6 +185,8 @@ pub async fn remove(app: &App, id: ProjectId, actor: Actor) -> Result<(), Error>
     let project = get(app, id).await?;
     let used = projects::sessions_of(&app.db, id).await?;
     let tasks = tasks::of_project(&app.db, id).await?;
+    let _naming = app.desk.naming().await;
+    let templates = templates::of_project(&app.db, id).await?;
     app.engine
         .run(move |live, unit| {
             // A session may have been created since the count: the live state knows it.
@@ -195,6 +197,10 @@ pub async fn remove(app: &App, id: ProjectId, actor: Actor) -> Result<(), Error>
             }
             if tasks > 0 {
                 return Err(Error::conflict("the project has tasks, which would be lost with it"));
+            }
+            if templates > 0 {
+                let why = "the project has templates, which would be lost with it";
+                return Err(Error::conflict(why));
             }
             // Its rules have nothing left to be about.
             for rule in live.remove_rules_of(id) {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, couriers, ingest, keyboard, life, tasks};
+use super::{App, couriers, ingest, keyboard, launch, life, tasks};
 use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::observation::Fact;
@@ -48,6 +48,7 @@ pub async fn run(app: &Arc<App>) {
         keyboard::stand_in(app, id);
     }
     tasks::recover(app).await;
+    launch::tidy(app).await;
     app.watcher.sweep();
     if !sessions.is_empty() {
         tracing::info!(sessions = sessions.len(), "took up {} sessions again", sessions.len());

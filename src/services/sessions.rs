@@ -66,12 +66,16 @@ pub struct Beside {
     pub queued_messages: usize,
     /// A process of somebody's own that goes on with the same conversation.
     pub elsewhere_pid: Option<u32>,
+    /// The branch that its task's edits go to.
+    pub branch: Option<String>,
 }
 
 fn look_beside(live: &Live, id: SessionId) -> Beside {
     let pending =
         || live.open.values().filter(|o| o.request.session_id == id && o.decision.is_none());
+    let task = live.tasks.at_work().find(|k| k.task.session_id == Some(id));
     Beside {
+        branch: task.and_then(|k| k.attempt.as_ref()?.branch.clone()),
         permission_prompt: pending()
             .min_by_key(|o| o.request.requested_at)
             .map(|o| o.request.summary.clone()),

@@ -26,6 +26,7 @@ pub mod sessions;
 mod slot;
 mod sqlite;
 pub mod tasks;
+pub mod templates;
 mod text;
 pub mod usage;
 mod write;
@@ -239,6 +240,7 @@ fn statements() -> Vec<&'static str> {
         references::STATEMENTS,
         rules::STATEMENTS,
         schema::STATEMENTS,
+        templates::STATEMENTS,
         usage::STATEMENTS,
     ];
     let sized = events::statements().chain(logs::statements()).chain(sessions::statements());

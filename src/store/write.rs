@@ -5,14 +5,14 @@
 
 use super::{
     Result, Slot, Tx, audit, claims, conversations, documents, events, logs, messages, permissions,
-    projects, references, retention, rules, sessions, tasks, usage,
+    projects, references, retention, rules, sessions, tasks, templates, usage,
 };
 use crate::domain::audit::Act;
 use crate::domain::claim::Claim;
 use crate::domain::event::{self, Event, NewEvent};
 use crate::domain::ids::{
     ConversationId, DocumentId, MessageId, PermissionId, ProjectId, ReferenceId, RuleId, SessionId,
-    TaskId, ToolUseId,
+    TaskId, TemplateId, ToolUseId,
 };
 use crate::domain::message::{Delivery, MessageSource};
 use crate::domain::permission::PermissionRequest;
@@ -20,6 +20,7 @@ use crate::domain::project::Project;
 use crate::domain::record::{Response, ToolCall, Total, Utterance};
 use crate::domain::rule::Rule;
 use crate::domain::session::Session;
+use crate::domain::task::template::Template;
 use crate::domain::task::{Attempt, Task};
 use crate::domain::time::Timestamp;
 
@@ -248,6 +249,17 @@ pub enum Write {
         /// The task.
         task: Option<TaskId>,
     },
+    /// Adds a template.
+    AddTemplate {
+        /// The template.
+        template: Box<Template>,
+        /// Makes a repeated request safe.
+        idempotency_key: Option<String>,
+    },
+    /// Changes one.
+    SaveTemplate(Box<Template>),
+    /// Removes one.
+    DeleteTemplate(TemplateId),
     /// Something was done that is for the audit log.
     Audit(Act),
     /// An event.
@@ -403,6 +415,11 @@ impl Tx {
             }
             Write::SaveAttempt { task, attempt } => tasks::save_attempt(self, task, &attempt).await,
             Write::SetTask { session, task } => sessions::set_task(self, session, task).await,
+            Write::AddTemplate { template, idempotency_key } => {
+                templates::insert(self, &template, idempotency_key.as_deref()).await
+            }
+            Write::SaveTemplate(template) => templates::update(self, &template).await,
+            Write::DeleteTemplate(id) => templates::delete(self, id).await,
             Write::Audit(act) => {
                 made.acts.push(act);
                 Ok(())

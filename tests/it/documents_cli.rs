@@ -79,3 +79,30 @@ async fn documents_are_shown_and_referred_to_by_their_lines() {
         assert!(refused.stderr.contains(said), "{args:?}: {}", refused.stderr);
     }
 }
+
+#[tokio::test]
+async fn a_task_shows_how_the_lines_stand_that_matter_for_it() {
+    let world = World::with_stand_in().await;
+    let lines = "# Title\n\none\ntwo\nthree\n\nfour\nfive\nsix\n";
+    let all = ["still.md", "moved.md", "changed.md", "gone.md"];
+    files(&world, &all.map(|name| (name, lines)));
+    let wanted = all.map(|name| format!("{name}:3-5"));
+    let refs: Vec<&str> = wanted.iter().flat_map(|w| ["-r", w]).collect();
+    world.cli(&[&["task", "new", "look"][..], &refs].concat()).await.ok();
+    files(
+        &world,
+        &[("moved.md", &format!("New.\n{lines}")), ("changed.md", &lines.replace("two", "2"))],
+    );
+    fs::remove_file(world.project().join("gone.md")).expect("removed");
+    let shown = world.cli(&["task", "show", "1"]).await.ok().stdout;
+    for part in [
+        "still.md:3-5 (current)",
+        "moved.md:4-6 (moved)",
+        "changed.md:3-5 (drifted)",
+        "chorus docs accept",
+        "gone.md:3-5 (missing)",
+        "--use-stored-text",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}

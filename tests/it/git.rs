@@ -278,3 +278,43 @@ async fn a_worktree_goes_only_if_nothing_is_lost_or_somebody_wants_that() {
     world.request("DELETE", name).send().await.expect(404);
     assert!(world.get("/api/worktrees").await.rows().is_empty());
 }
+
+#[tokio::test]
+async fn a_task_that_committed_nothing_says_so_and_what_to_do() {
+    let world = World::with_stand_in().await;
+    let idle = make(&world, "only look", &json!({})).await;
+    begin(&world, idle).await;
+    let listed = world.cli(&["ps"]).await.ok().stdout;
+    assert!(listed.contains("task 1 on task-1-only-look"), "{listed}");
+    let shown = world.cli(&["task", "show", "1"]).await.ok().stdout;
+    assert!(shown.contains("on branch task-1-only-look"), "{shown}");
+    let said = world.cli(&["task", "complete", "1"]).await.ok().stdout;
+    let nothing = "nothing was committed to task-1-only-look: no file has changed there";
+    assert!(said.contains(nothing) && said.contains("chorus worktrees prune"), "{said}");
+    assert!(!said.contains("git push"), "there is nothing to push: {said}");
+
+    // What was changed and cannot be committed is kept, and it is said where.
+    let hook = world.project().join(".git/hooks/pre-commit");
+    fs::create_dir_all(hook.parent().expect("a folder")).expect("its folder");
+    fs::write(&hook, "#!/bin/sh\necho the linter says no >&2\nexit 1\n").expect("a hook");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let id = make(&world, "lint", &json!({})).await;
+    begin(&world, id).await;
+    let dir = attempt(&world, id).await["worktree"].as_str().expect("a folder").to_owned();
+    fs::write(PathBuf::from(&dir).join("new.txt"), "x\n").expect("a file");
+    let done = world.post(format!("/api/tasks/{id}/complete"), &json!({})).await.expect(200).json();
+    let why = done["git"]["nothing_committed"].as_str().expect("why");
+    assert!(why.contains("1 file") && why.contains(&dir) && why.contains("git commit"), "{why}");
+    assert!(done["git"]["problem"].to_string().contains("the linter says no"), "{done}");
+    // One that has a commit has nothing to say.
+    fs::remove_file(&hook).expect("the hook");
+    let id = make(&world, "fine", &json!({})).await;
+    begin(&world, id).await;
+    let dir = attempt(&world, id).await["worktree"].as_str().expect("a folder").to_owned();
+    fs::write(PathBuf::from(dir).join("new.txt"), "x\n").expect("a file");
+    let done = world.post(format!("/api/tasks/{id}/complete"), &json!({})).await.expect(200).json();
+    assert_eq!(
+        (&done["git"]["commits"], &done["git"]["nothing_committed"]),
+        (&json!(1), &Value::Null)
+    );
+}

@@ -7,6 +7,7 @@
 //! wait for facts, never for time to pass.
 
 mod cli;
+mod dashboard;
 mod database;
 mod demo;
 mod documents;
@@ -48,6 +49,7 @@ mod surface;
 mod tasks;
 mod tasks_follow;
 mod tasks_queue;
+mod templates;
 mod terminal;
 mod top;
 mod trust;

@@ -1,11 +1,12 @@
 //! Tasks of the real Claude Code.
 
+use std::path::Path;
 use std::time::Duration;
 
 use scripted_model::Kind;
 use serde_json::{Value, json};
 
-use crate::harness::{World, wait_longer};
+use crate::harness::{World, processes, wait_longer};
 use crate::tasks::{make, task};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -99,6 +100,12 @@ async fn a_task_in_the_system_prompt_is_there_and_one_is_told_again_on_request()
     let whole = preview(&world, id).await;
     world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200);
     wait_until(&world, id, "running").await;
+    // By a file outside of the project, and not by what `ps` shows.
+    let pid = world.session("quietly").await["pid"].as_u64().expect("a process");
+    let arguments = processes::arguments(u32::try_from(pid).expect("a pid"));
+    let file = arguments.iter().find(|word| word.ends_with(".md")).expect("a file");
+    assert!(Path::new(file).starts_with(world.data()), "{arguments:?}");
+    assert!(!arguments.concat().contains("scenario:hello"), "{arguments:?}");
     wait_longer(LONG, "the model was told by the system prompt", async || {
         let bodies = world.model.bodies();
         let main = bodies.iter().filter(|b| b.kind == Kind::Main).filter_map(|b| b.json().ok());

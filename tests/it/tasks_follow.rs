@@ -1,5 +1,8 @@
 //! Tasks in step with their sessions.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -80,6 +83,32 @@ async fn a_task_goes_through_its_states_with_its_session_and_tells_of_each() {
     }
     let status = world.events(Some(0)).await.find("activity", |e| e.kind == "claude_status").await;
     assert_eq!(status.data["task_id"], id);
+}
+
+#[tokio::test]
+async fn a_system_prompt_is_a_private_file_until_claude_has_started() {
+    let world = World::with_stand_in().await;
+    let body = json!({ "description": "in secret", "options": { "prompt_as": "system_prompt" } });
+    let id = make(&world, "fix it", &body).await;
+    let whole = world.get(format!("/api/tasks/{id}/prompt")).await.expect(200).json();
+    let started = world.post(format!("/api/tasks/{id}/start"), &json!({})).await.expect(200).json();
+    let session = started["session_id"].as_str().expect("a session");
+    let file = world.data().join("launch").join(format!("{session}.md"));
+    let held = || {
+        let mode = fs::metadata(&file).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(json!(fs::read_to_string(&file).expect("text")), whole["prompt"]);
+    };
+    held();
+    // A Claude that is still starting finds it also after the server's death.
+    world.kill9();
+    world.start_again().await;
+    held();
+    take_up(&world, session).await;
+    wait_until(&world, id, "running").await;
+    world.kill9();
+    world.start_again().await;
+    world.wait_for("it is gone", async || !file.exists()).await;
 }
 
 #[tokio::test]

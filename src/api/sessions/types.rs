@@ -54,6 +54,9 @@ pub struct SessionView {
     pub pid: Option<u32>,
     /// The task it works on.
     pub task_id: Option<TaskId>,
+    /// The branch that its task's edits go to, while it works on it.
+    #[serde(default)]
+    pub branch: Option<String>,
     /// The permission that it waits for longest, in one line.
     pub permission_prompt: Option<String>,
     /// Permission requests that nobody has decided.
@@ -104,6 +107,7 @@ impl SessionView {
             restarts: s.state.generation.saturating_sub(1),
             pid: s.state.process.map(|p| p.pid),
             task_id: s.task_id,
+            branch: beside.branch.clone(),
             permission_prompt: beside.permission_prompt.clone(),
             pending_permissions: beside.pending_permissions,
             queued_messages: beside.queued_messages,

@@ -1,19 +1,18 @@
 //! What the task endpoints take and give.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::collections::BTreeMap;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::problem::some_object;
 use crate::api::references::ReferenceView;
 use crate::domain::ids::{ProjectId, SessionId, TaskId};
+use crate::domain::reference::Wanted;
 use crate::domain::task::{Attempt, Task, TaskOptions, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::services::git::Offer;
-use crate::services::tasks::{Detail, View, Wanted};
+use crate::services::tasks::{Detail, View};
 
 /// A task.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -145,6 +144,20 @@ impl From<WantedReference> for Wanted {
     }
 }
 
+impl From<Wanted> for WantedReference {
+    fn from(Wanted { target, note }: Wanted) -> Self {
+        match note {
+            None => Self::Text(target),
+            note => Self::Lines(WantedLines {
+                document: target,
+                start_line: None,
+                end_line: None,
+                note,
+            }),
+        }
+    }
+}
+
 /// A task with what belongs to it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TaskDetail {
@@ -178,61 +191,43 @@ impl From<Detail> for TaskDetail {
     }
 }
 
-/// A task to create.
+/// A task to create. What is not given is as the template says, if there is one.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct NewTask {
-    /// What it is, in one line.
-    pub title: String,
+    /// What it is, in one line. Only a template can do without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// What is to be done, in Markdown.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// A template to make it of: its id, or its name in the project. What is given beside goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// What stands for each of the template's variables.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
     /// Higher is more important; 0 unless given.
-    #[serde(default)]
-    pub priority: i64,
-    /// The project. The default one unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// The project. The template's or the default one unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<ProjectId>,
     /// What people sort it by.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// What has to be completed before it is started.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<TaskId>,
     /// Lines of documents that matter for it: they go to Claude with the task.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub references: Vec<WantedReference>,
-    /// How it is started.
-    #[serde(default, deserialize_with = "object")]
-    pub options: TaskOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub references: Option<Vec<WantedReference>>,
+    /// How it is started, all of it.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
+    pub options: Option<TaskOptions>,
     /// Start it by itself as soon as there is room and nothing that it depends on is open.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub queued: bool,
-}
-
-/// Reads an object and nothing else: serde takes a list for an object's fields, in their order.
-fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<T, D::Error> {
-    struct Object<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map))
-        }
-    }
-
-    value.deserialize_map(Object(PhantomData))
-}
-
-fn some_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    value: D,
-) -> Result<Option<T>, D::Error> {
-    object(value).map(Some)
 }
 
 /// What may be changed about a task. What is not given stays as it is.

@@ -67,6 +67,7 @@ const OWNED: &[(&str, &str)] = &[
     ("--mcp-config", "use `mcp_config`"),
     ("--add-dir", "use `add_dirs`"),
     ("--append-system-prompt", "use `append_system_prompt`"),
+    ("--append-system-prompt-file", "use `append_system_prompt`"),
     ("--print", "the session would not be interactive"),
     ("--input-format", "the session would not be interactive"),
     ("--output-format", "the session would not be interactive"),

@@ -10,6 +10,7 @@ use crate::domain::task::{GitBackend, TaskSort, TaskStatus};
 #[derive(Debug, Subcommand)]
 pub enum Tasks {
     /// Make a task; `chorus task start` starts it.
+    #[command(visible_alias = "create")]
     New(Box<NewTask>),
     /// List tasks: those that wait for you first, then the running ones.
     Ls(ListTasks),
@@ -88,19 +89,33 @@ pub struct Task {
     pub id: TaskId,
 }
 
-/// How important a task is, what it belongs to, and what it waits for.
+/// How important a task is, what it belongs to, what it is made of, and what it waits for.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "The task")]
 pub struct Ask {
-    /// Higher is more important.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    pub priority: i64,
-    /// A label. May be repeated.
-    #[arg(long = "label", value_name = "LABEL")]
-    pub labels: Vec<String>,
+    /// Make it of a template, by its name. What is said beside goes before what the template says.
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
+    /// What stands for a variable of the template. May be repeated.
+    #[arg(long = "var", value_name = "NAME=VALUE", requires = "template")]
+    pub variables: Vec<String>,
     /// Wait until this task is completed. May be repeated.
     #[arg(long = "after", value_name = "TASK", value_delimiter = ',')]
     pub after: Vec<TaskId>,
+    #[command(flatten)]
+    pub marks: Marks,
+}
+
+/// How important a task is, what it belongs to, and how it is worked on.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "The task")]
+pub struct Marks {
+    /// Higher is more important [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub priority: Option<i64>,
+    /// A label. May be repeated.
+    #[arg(long = "label", value_name = "LABEL")]
+    pub labels: Vec<String>,
     /// Lines of a document that matter: path:10-40, path#Heading or path. May be repeated.
     #[arg(long = "ref", short, value_name = "DOCUMENT")]
     pub refs: Vec<String>,
@@ -115,25 +130,34 @@ pub struct Ask {
     pub git: Option<GitBackend>,
 }
 
-/// Makes a task.
-#[derive(Debug, clap::Args)]
-pub struct NewTask {
-    /// What it is, in one line.
-    pub title: String,
-    /// What is to be done. `-` reads it from standard input.
-    #[arg(long, short, default_value = "", hide_default_value = true)]
-    pub description: String,
-    #[command(flatten)]
-    pub ask: Ask,
-    /// Start it by itself as soon as there is room and nothing that it waits for is open.
-    #[arg(long, short)]
-    pub queue: bool,
+/// How Claude is told of a task.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "The task")]
+pub struct Telling {
     /// Tell Claude of it in the system prompt, which outlasts a compaction.
     #[arg(long)]
     pub system_prompt: bool,
     /// Tell Claude of it again whenever it is started again.
     #[arg(long)]
     pub resend_context: bool,
+}
+
+/// Makes a task.
+#[derive(Debug, clap::Args)]
+pub struct NewTask {
+    /// What it is, in one line, if no template says so.
+    #[arg(required_unless_present = "template")]
+    pub title: Option<String>,
+    /// What is to be done. `-` reads it from standard input.
+    #[arg(long, short)]
+    pub description: Option<String>,
+    /// Start it by itself as soon as there is room and nothing that it waits for is open.
+    #[arg(long, short)]
+    pub queue: bool,
+    #[command(flatten)]
+    pub ask: Ask,
+    #[command(flatten)]
+    pub telling: Telling,
     #[command(flatten)]
     pub launch: Launch,
 }

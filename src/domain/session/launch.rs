@@ -39,7 +39,8 @@ pub struct Launch {
     /// `CLAUDE_CONFIG_DIR`: another account or configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claude_config_dir: Option<String>,
-    /// `--append-system-prompt`.
+    /// What is appended to the system prompt, by `--append-system-prompt-file`: a file in Chorus's own
+    /// folder that is there until Claude has started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub append_system_prompt: Option<String>,
     /// Further arguments, passed as they are.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::error::Error;
 use super::commit::{commit, noted};
-use super::{backend, claims};
+use super::{backend, claims, show};
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::TaskId;
 use crate::domain::project::Project;
@@ -26,6 +26,8 @@ pub struct Offer {
     pub head: Option<String>,
     /// How many commits it has.
     pub commits: usize,
+    /// Why it has none, and what to do.
+    pub nothing_committed: Option<String>,
     /// What keeps edits from being committed, if anything does.
     pub problem: Option<String>,
     /// The command that pushes it, as words.
@@ -163,6 +165,9 @@ pub async fn offer(app: &App, id: TaskId, push: bool, pr: bool) -> Result<Option
         problem: attempt.git_problem.clone(),
         ..Offer::default()
     };
+    if commits == 0 {
+        offer.nothing_committed = Some(nothing_committed(app, task, &backend, &branch).await?);
+    }
     if push || pr {
         if commits == 0 {
             offer.refused = Some("the branch has no commit of its own".into());
@@ -171,6 +176,46 @@ pub async fn offer(app: &App, id: TaskId, push: bool, pr: bool) -> Result<Option
         }
     }
     Ok(Some(offer))
+}
+
+/// Why a branch has no commit of its own, and what to do.
+async fn nothing_committed(
+    app: &App,
+    task: &Task,
+    backend: &Backend,
+    branch: &Branch,
+) -> Result<String, Error> {
+    let name = &branch.name;
+    if backend.is_shared() {
+        let free = show::unattributed(app, task.project_id).await?.len();
+        return Ok(match free {
+            0 => format!("no edit was made for it; `git branch -D {name}` takes the branch away"),
+            n => format!(
+                "no changed file is known to be its own. {} in {} {} no task's: commit what belongs to \
+                 it there by `but commit`",
+                files(n),
+                branch.dir.display(),
+                if n == 1 { "is" } else { "are" }
+            ),
+        });
+    }
+    if !branch.dir.is_dir() {
+        return Ok(format!("{} is not there any more", branch.dir.display()));
+    }
+    let tree = backend::repository(app, &branch.dir).await?;
+    let status = tree.status().await?;
+    Ok(match status.changes.len() + status.unnameable.len() {
+        0 => "no file has changed there; `chorus worktrees prune` takes its directory away".into(),
+        n => format!(
+            "{} changed and not committed: they are kept in {}; commit them there by `git commit`",
+            files(n),
+            branch.dir.display()
+        ),
+    })
+}
+
+fn files(n: usize) -> String {
+    if n == 1 { "1 file".to_owned() } else { format!("{n} files") }
 }
 
 async fn publish(

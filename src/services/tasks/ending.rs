@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use super::checks::check_result;
 use super::finding::{View, view};
 use super::follow::{act, change, check, end, unknown};
 use super::load;
-use super::making::check_result;
 use crate::domain::audit::Actor;
 use crate::domain::ids::TaskId;
 use crate::domain::message::MessageSource;

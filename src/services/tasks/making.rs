@@ -1,73 +1,59 @@
 //! Making tasks, changing, ordering and removing them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
 
+use super::checks::{
+    check_needs, check_options, check_text, invalid, named_project, prepare_references,
+};
 use super::finding::{View, view};
 use super::follow::{act, change, tell_new, unknown};
-use super::{load, starting, wake};
-use crate::claude::profile::Profile;
+use super::{load, templates, wake};
 use crate::domain::audit::{Act, Actor};
-use crate::domain::document::Target;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::{ProjectId, TaskId};
-use crate::domain::project::Project;
-use crate::domain::prompt::Prompt;
+use crate::domain::reference::Wanted;
 use crate::domain::task::{
-    self, Task, TaskOptions, TaskStatus, check_labels, check_priority, check_title, cycle,
+    Task, TaskOptions, TaskStatus, check_labels, check_priority, check_title,
 };
 use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
-use crate::services::references;
-use crate::services::{App, documents, git, launch, projects, spending};
-use crate::store::references::NewReference;
+use crate::services::{App, git, projects};
 use crate::store::{Slot, Write, tasks};
 
-/// Tasks that one may depend on.
-const NEEDS: usize = 100;
-/// Bytes of a description.
-const DESCRIPTION: usize = 100 * 1024;
-/// Bytes of a result.
-const RESULT: usize = 100 * 1024;
-/// References that a task is made with.
-const REFERENCES: usize = 100;
 /// Tasks that are put in order at once.
 const ORDERED: usize = 500;
 
 /// A task as somebody wants it.
 #[derive(Clone, Debug, Default)]
 pub struct New {
-    /// The project; the default one if there is none.
+    /// The project; the template's or the default one if there is none.
     pub project: Option<ProjectId>,
+    /// The template that says what is not said here: its id, or its name in the project.
+    pub template: Option<String>,
+    /// What stands for the template's variables.
+    pub variables: BTreeMap<String, String>,
     /// Its title.
-    pub title: String,
+    pub title: Option<String>,
     /// What is to be done.
-    pub description: String,
+    pub description: Option<String>,
     /// How important it is.
-    pub priority: i64,
+    pub priority: Option<i64>,
     /// Its labels.
-    pub labels: Vec<String>,
+    pub labels: Option<Vec<String>>,
     /// What has to be completed before.
     pub depends_on: Vec<TaskId>,
     /// How it is started.
-    pub options: TaskOptions,
+    pub options: Option<TaskOptions>,
     /// Lines of documents that matter for it.
-    pub references: Vec<Wanted>,
+    pub references: Option<Vec<Wanted>>,
     /// The queue starts it as soon as it can.
     pub queued: bool,
     /// Makes a repeated request safe.
     pub idempotency_key: Option<String>,
-}
-
-/// Lines of a document, as somebody names them: `path:10-40`, `path#Heading`, `path`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The document and its lines.
-    pub target: String,
-    /// Why they matter.
-    pub note: Option<String>,
 }
 
 /// What is to change about a task.
@@ -89,10 +75,6 @@ pub struct Patch {
     pub queued: Option<bool>,
 }
 
-fn invalid(field: &'static str) -> impl Fn(String) -> Error {
-    move |problem| Error::invalid(field, problem)
-}
-
 /// Makes a task.
 pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Error> {
     if let Some(key) = &new.idempotency_key
@@ -100,18 +82,16 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
     {
         return view(app, made.id).await;
     }
-    let project = match new.project {
-        Some(id) => projects::get(app, id).await.map_err(|e| match e {
-            Error::NotFound { .. } => Error::invalid("project_id", "there is no such project"),
-            e => e,
-        })?,
-        None => projects::default(app).await?,
-    };
-    let title = check_title(&new.title).map_err(invalid("title"))?;
-    let priority = check_priority(new.priority).map_err(invalid("priority"))?;
-    let labels = check_labels(new.labels).map_err(invalid("labels"))?;
-    check_options(&new.options, &project)?;
-    let references = prepare_references(app, project.id, new.references).await?;
+    let new = templates::apply(app, new).await?;
+    let project = named_project(app, new.project).await?;
+    let title = new.title.ok_or_else(|| Error::invalid("title", "a task has one"))?;
+    let title = check_title(&title).map_err(invalid("title"))?;
+    let priority = check_priority(new.priority.unwrap_or(0)).map_err(invalid("priority"))?;
+    let labels = check_labels(new.labels.unwrap_or_default()).map_err(invalid("labels"))?;
+    let options = new.options.unwrap_or_default();
+    check_options(&options, &project)?;
+    let references = new.references.unwrap_or_default();
+    let references = prepare_references(app, project.id, references).await?;
     // What others depend on must not be deleted while somebody begins to depend on it.
     let _linking = app.desk.linking().await;
     let depends_on = check_needs(app, None, new.depends_on).await?;
@@ -120,14 +100,14 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
         id: TaskId(0),
         project_id: project.id,
         title,
-        description: new.description,
+        description: new.description.unwrap_or_default(),
         priority,
         position: 0,
         status: TaskStatus::Pending,
         queued: new.queued,
         session_id: None,
         attempts: 0,
-        options: new.options,
+        options,
         labels,
         depends_on,
         result: None,
@@ -166,89 +146,6 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
         })
         .await?;
     view(app, made).await
-}
-
-/// Looks up the lines of documents that somebody names, before anything is made.
-async fn prepare_references(
-    app: &App,
-    project: ProjectId,
-    wanted: Vec<Wanted>,
-) -> Result<Vec<NewReference>, Error> {
-    if wanted.len() > REFERENCES {
-        let problem = format!("expected at most {REFERENCES}");
-        return Err(Error::invalid("references", problem));
-    }
-    let mut made = Vec::with_capacity(wanted.len());
-    for (n, Wanted { target, note }) in wanted.into_iter().enumerate() {
-        let field = format!("references[{n}]");
-        let found = Target::parse(&target).map_err(|why| Error::invalid(&field, why))?;
-        let prepared = async {
-            let document = documents::find(app, project, &found.document).await?;
-            references::prepare(app, &document, &found.lines, None, note).await
-        };
-        made.push(prepared.await.map_err(|e| match e {
-            Error::Unavailable { .. } => e,
-            Error::Invalid { problem, .. } => Error::Invalid { field, problem },
-            e => Error::Invalid { field, problem: e.to_string() },
-        })?);
-    }
-    Ok(made)
-}
-
-/// Checks what Claude would be told, as far as that can be said before it is.
-fn check_text(task: &Task) -> Result<(), Error> {
-    if task.description.len() > DESCRIPTION {
-        let problem = format!(
-            "it has {} bytes, the limit is {DESCRIPTION}: put the text into a document and refer to it",
-            task.description.len()
-        );
-        return Err(Error::invalid("description", problem));
-    }
-    // The newest profile refuses the most.
-    let newest = Profile::of("");
-    let text = task::prompt::prompt(task, &[]);
-    Prompt::new(&text, false, newest.leading_blank_disarms_slash)
-        .map_err(|e| Error::invalid("description", e.to_string()))?;
-    Ok(())
-}
-
-fn check_options(options: &TaskOptions, project: &Project) -> Result<(), Error> {
-    launch::check(&options.launch).map_err(starting::in_options)?;
-    spending::check(options.launch.budget_usd)
-        .map_err(|_| Error::invalid("options.launch.budget_usd", "expected more than 0"))?;
-    if let Some(path) = &options.workspace_path {
-        projects::inside(project, "options.workspace_path", path)?;
-    }
-    Ok(())
-}
-
-/// Checks what a task is to depend on: there, and not on the task itself, however far around. The caller
-/// holds `linking`.
-async fn check_needs(
-    app: &App,
-    task: Option<TaskId>,
-    mut needs: Vec<TaskId>,
-) -> Result<Vec<TaskId>, Error> {
-    needs.sort_unstable();
-    needs.dedup();
-    if needs.len() > NEEDS {
-        return Err(Error::invalid("depends_on", format!("expected at most {NEEDS} tasks")));
-    }
-    let mut edges = Vec::new();
-    for need in &needs {
-        if tasks::by_id(&app.db, *need).await?.is_none() {
-            return Err(Error::invalid("depends_on", format!("there is no task {need}")));
-        }
-        if task.is_some() {
-            edges.extend(tasks::edges(&app.db, *need).await?);
-        }
-    }
-    if let Some(way) = task.and_then(|task| cycle(task, &needs, &edges)) {
-        let way: Vec<String> = way.iter().map(ToString::to_string).collect();
-        let problem = format!("the tasks would wait for one another: {}", way.join(" → "));
-        return Err(Error::invalid("depends_on", problem));
-    }
-    Ok(needs)
 }
 
 /// Changes a task. What Claude was told already stays as it is.
@@ -390,14 +287,4 @@ pub async fn order(app: &Arc<App>, ids: Vec<TaskId>, actor: Actor) -> Result<Vec
         views.push(view(app, id).await?);
     }
     Ok(views)
-}
-
-/// Cuts a result to what is kept, and refuses one that is too long.
-pub(super) fn check_result(result: Option<String>) -> Result<Option<String>, Error> {
-    match result {
-        Some(text) if text.len() > RESULT => {
-            Err(Error::invalid("result", format!("expected at most {RESULT} bytes")))
-        }
-        result => Ok(result.filter(|text| !text.trim().is_empty())),
-    }
 }

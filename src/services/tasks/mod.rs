@@ -1,11 +1,13 @@
 //! Tasks: making them, starting them, and what becomes of them.
 
+mod checks;
 mod ending;
 mod finding;
 mod follow;
 mod making;
 mod queue;
 mod starting;
+pub mod templates;
 mod workspace;
 
 use std::future::Future;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 pub use ending::{complete, fail, restart_claude, retry};
 pub use finding::{Detail, View, get, list, session_of};
 pub use follow::{follow, session_begins};
-pub use making::{New, Patch, Wanted, create, order, remove, update};
+pub use making::{New, Patch, create, order, remove, update};
 pub use queue::{Desk, start};
 pub use starting::{Preview, assign, preview, start as begin};
 

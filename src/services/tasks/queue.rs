@@ -47,6 +47,7 @@ struct Inner {
     queue: Notify,
     orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     linking: tokio::sync::Mutex<()>,
+    naming: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -81,6 +82,11 @@ impl Desk {
     /// Held while it is decided what a task depends on, so that no circle is made of two halves.
     pub(super) async fn linking(&self) -> MutexGuard<'_, ()> {
         self.0.linking.lock().await
+    }
+
+    /// Held while a name for a template is looked for and taken, and while a project is removed.
+    pub async fn naming(&self) -> MutexGuard<'_, ()> {
+        self.0.naming.lock().await
     }
 }
 

@@ -1,0 +1,214 @@
+// Keeps the page in step with what happens.
+//
+// A region is an element with an id and
+//   data-live="kind kind…"   the events that change it
+//   data-src="/url?part=x"   where it comes from, anew
+//   data-of="id"             only events that name this session, task, document or project (optional)
+//   data-at-once             every change is fetched as soon as the one before it is there (optional)
+// The first change is fetched at once; those that follow share the next fetch.
+//
+// A list of many rows may say instead which rows change, so that only these are fetched:
+//   data-rows="kind kind…" data-rows-src="/url?part=rows" data-rows-key="session_id" data-rows-prefix="session-"
+// The rows are the elements whose id is the prefix and the event's key; they come as `&ids=a,b`. An event of the kinds in
+// data-rows-new about a row that is not there fetches the whole list.
+"use strict";
+
+import { refreshAges } from "./time.js";
+
+/// At least this long between two fetches of one region, in a page that is seen or hidden. Milliseconds.
+const GAP = 250;
+const HIDDEN_GAP = 2000;
+
+const listeners = new Set();
+const stateListeners = new Set();
+let wantsNotices = () => false;
+let port = null;
+let source = null;
+let state = "connecting";
+
+/// Calls `run(event)` for each event: `{id, kind, data}`, data parsed.
+export function onEvent(run) { listeners.add(run); }
+/// Calls `run("live" | "away")` when the stream opens or breaks.
+export function onState(run) { stateListeners.add(run); if (state !== "connecting") run(state); }
+
+// --- regions ---
+
+const runs = new WeakMap();
+
+function runOf(element) {
+  let run = runs.get(element);
+  if (!run) { run = { busy: false, dirty: false, rows: new Set(), timer: 0, at: -Infinity }; runs.set(element, run); }
+  return run;
+}
+
+function gap(region) {
+  if ("atOnce" in region.dataset) return 0;
+  return document.hidden ? HIDDEN_GAP : GAP;
+}
+
+/// Fetches a region anew, at once or when its last fetch is long enough ago.
+export function refresh(region) {
+  const run = runOf(region);
+  run.dirty = true;
+  plan(region, run);
+}
+
+function plan(region, run) {
+  if (run.busy || run.timer) return;
+  const wait = run.at + gap(region) - performance.now();
+  if (wait > 0) run.timer = setTimeout(() => { run.timer = 0; fetchNow(region, run); }, wait);
+  else fetchNow(region, run);
+}
+
+async function fetchNow(region, run) {
+  if (!region.isConnected) return;
+  const whole = run.dirty;
+  const rows = [...run.rows];
+  run.busy = true;
+  run.dirty = false;
+  run.rows.clear();
+  try {
+    if (whole) await fetchRegion(region);
+    else if (rows.length) await fetchRows(region, rows);
+  } catch {
+    // The stream says that the server is away; when it is back, everything is fetched.
+    if (whole) run.dirty = true; else rows.forEach((row) => run.rows.add(row));
+  }
+  run.busy = false;
+  run.at = performance.now();
+  if (state !== "away" && (run.dirty || run.rows.size)) plan(region, run);
+}
+
+async function text(url) {
+  const answer = await fetch(url, { headers: { "X-Chorus-Client": "dashboard" } });
+  if (answer.status === 404) return null;
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.text();
+}
+
+async function fetchRegion(region) {
+  const html = await text(region.dataset.src);
+  if (html === null || !region.isConnected) return;
+  await swap(region, html, "outerMorph");
+}
+
+async function fetchRows(region, rows) {
+  const { rowsSrc, rowsPrefix } = region.dataset;
+  const url = new URL(rowsSrc, location.href);
+  url.searchParams.set("ids", rows.slice(0, 50).join(","));
+  rows.slice(50).forEach((row) => runOf(region).rows.add(row));
+  const html = await text(url);
+  if (html === null) return;
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  for (const row of rows.slice(0, 50)) {
+    const here = document.getElementById(rowsPrefix + row);
+    const there = fresh.content.getElementById(rowsPrefix + row);
+    if (here && there) await swap(here, there.outerHTML, "outerMorph");
+  }
+}
+
+async function swap(target, html, style) {
+  await htmx.swap({ text: html, target, swap: style, sourceElement: target });
+  refreshAges(document);
+  document.dispatchEvent(new CustomEvent("chorus:updated", { detail: { target } }));
+}
+
+function names(data, id) {
+  return data.session_id === id || data.document_id === id || data.project_id === id || String(data.task_id) === id
+    || (Array.isArray(data.task_ids) && data.task_ids.map(String).includes(id));
+}
+
+function hear(event) {
+  let data = {};
+  try { data = JSON.parse(event.data); } catch { /* an event without data names nothing */ }
+  const told = { id: event.id, kind: event.kind, data };
+  for (const run of listeners) run(told);
+  for (const region of document.querySelectorAll("[data-live],[data-rows]")) {
+    const { live = "", rows = "", rowsNew = "", of, rowsKey, rowsPrefix } = region.dataset;
+    if (of && !names(data, of)) continue;
+    if (live.split(" ").includes(event.kind)) { refresh(region); continue; }
+    const row = rows.split(" ").includes(event.kind) ? data[rowsKey] : null;
+    if (!row) continue;
+    if (document.getElementById(rowsPrefix + row)) {
+      const run = runOf(region);
+      run.rows.add(row);
+      plan(region, run);
+    } else if (rowsNew.split(" ").includes(event.kind)) {
+      refresh(region);
+    }
+  }
+}
+
+/// Fetches every region: what was missed is not known.
+export function refreshAll() {
+  document.querySelectorAll("[data-src]").forEach(refresh);
+  document.dispatchEvent(new CustomEvent("chorus:reset"));
+}
+
+// --- the stream ---
+
+function setState(next) {
+  const back = next === "live" && state === "away";
+  state = next;
+  for (const run of stateListeners) run(state);
+  // While it was away a fetch may have failed.
+  if (back) refreshAll();
+}
+
+function take({ event, notice, reset, state: next }) {
+  if (event) hear(event);
+  if (notice) document.dispatchEvent(new CustomEvent("chorus:notice", { detail: notice }));
+  if (reset) refreshAll();
+  if (next) setState(next);
+}
+
+function hello() {
+  return { after: Number(document.body.dataset.event), notices: wantsNotices(), lock };
+}
+
+const lock = `chorus-tab-${Math.random().toString(36).slice(2)}`;
+
+/// Begins. `notices()` says whether this browser shows notices.
+export function start(notices) {
+  wantsNotices = notices;
+  if ("SharedWorker" in window) {
+    navigator.locks?.request(lock, () => new Promise(() => {}));
+    const script = new URL("./stream-worker.js", import.meta.url);
+    const worker = new SharedWorker(script, { name: "chorus" });
+    // Where it cannot run there is still a stream of this page's own.
+    worker.onerror = () => { port = null; own(); };
+    port = worker.port;
+    port.onmessage = ({ data }) => take(data);
+    port.postMessage(hello());
+    // A page that is kept for the back button hears nothing meanwhile.
+    addEventListener("pagehide", () => port?.postMessage({ leave: true }));
+    addEventListener("pageshow", (e) => { if (e.persisted) { port?.postMessage(hello()); refreshAll(); } });
+  } else {
+    own();
+  }
+}
+
+/// Says again whether this browser shows notices.
+export function changeNotices() {
+  if (port) port.postMessage(hello()); else own();
+}
+
+// Without a SharedWorker: a stream for this page alone.
+function own() {
+  source?.close();
+  const params = new URLSearchParams({ last_event_id: document.body.dataset.event });
+  if (wantsNotices()) params.set("notices", "true");
+  source = new EventSource(`/api/events?${params}`);
+  source.onopen = () => setState("live");
+  source.onerror = () => setState("away");
+  for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "message",
+    "tool_use", "usage", "git", "document_change", "task_status", "task_update", "hook"]) {
+    source.addEventListener(kind, (e) => {
+      document.body.dataset.event = e.lastEventId;
+      take({ event: { id: Number(e.lastEventId), kind, data: e.data } });
+    });
+  }
+  source.addEventListener("reset", () => take({ reset: true }));
+  source.addEventListener("notice", (e) => take({ notice: e.data }));
+}

@@ -1,0 +1,23 @@
+-- The same as for SQLite, but for what PostgreSQL calls otherwise.
+--
+-- Templates of tasks: what is said again and again, with variables for what differs. Nothing has ever
+-- written into the table that was here, so that it is made anew.
+DROP TABLE prompt_templates;
+CREATE TABLE prompt_templates (
+    id               TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    project_id       TEXT COLLATE "C" NOT NULL REFERENCES projects (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    -- With variables, as `{{name}}`.
+    title            TEXT NOT NULL,
+    description      TEXT NOT NULL,
+    priority         BIGINT NOT NULL,
+    -- JSON, as tasks have them; the lines of documents as somebody names them.
+    labels           TEXT NOT NULL,
+    lines            TEXT NOT NULL,
+    options          TEXT NOT NULL,
+    idempotency_key  TEXT COLLATE "C" UNIQUE,
+    created_at       BIGINT NOT NULL,
+    updated_at       BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX prompt_templates_by_name ON prompt_templates (project_id, name);
+CREATE INDEX prompt_templates_in_order ON prompt_templates (created_at, id);

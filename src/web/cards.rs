@@ -1,0 +1,105 @@
+//! Permission requests as cards: what Claude asks, whole, and what a person can answer.
+
+use serde_json::Value;
+
+use super::diff::{self, DiffLine, LineKind};
+use super::markdown::{self, SafeHtml};
+use crate::domain::ids::SessionId;
+use crate::domain::permission::{PermissionRequest, in_full, subject};
+use crate::domain::question::{self, Question};
+use crate::domain::time::Timestamp;
+
+/// A request that waits.
+pub struct Card {
+    /// Its id.
+    pub id: String,
+    /// The session that asks.
+    pub session_id: SessionId,
+    /// Its name.
+    pub session: String,
+    /// The tool.
+    pub tool: String,
+    /// What would happen.
+    pub ask: Ask,
+    /// Why, in Claude's words.
+    pub description: String,
+    /// What "allow for the session" would allow.
+    pub session_rule: String,
+    /// The sub-agent that asks.
+    pub agent: String,
+    /// When Claude asked.
+    pub at: Timestamp,
+}
+
+/// What is asked.
+pub enum Ask {
+    /// A call, as text: the command, the input.
+    Call(String),
+    /// An edit of a file.
+    Edit {
+        /// The file.
+        file: String,
+        /// What would change in it.
+        lines: Vec<DiffLine>,
+    },
+    /// A plan.
+    Plan(SafeHtml),
+    /// Questions.
+    Questions(Vec<Question>),
+}
+
+impl Card {
+    /// Makes the card of a request.
+    pub fn new(request: PermissionRequest, session: String) -> Self {
+        let word = |key: &str| request.input.get(key).and_then(Value::as_str);
+        Self {
+            id: request.id.to_string(),
+            session_id: request.session_id,
+            session,
+            ask: ask(&request.tool, &request.input),
+            description: word("description").unwrap_or_default().to_owned(),
+            session_rule: request.session_rule.clone().unwrap_or_default(),
+            agent: request.agent_type.clone().unwrap_or_default(),
+            at: request.requested_at,
+            tool: request.tool,
+        }
+    }
+}
+
+fn ask(tool: &str, input: &Value) -> Ask {
+    let word = |key: &str| input.get(key).and_then(Value::as_str);
+    let questions = question::questions(tool, input);
+    if !questions.is_empty() {
+        return Ask::Questions(questions);
+    }
+    let file = || subject(tool, input).unwrap_or_default();
+    match (tool, word("plan"), word("old_string"), word("new_string"), word("content")) {
+        ("ExitPlanMode", Some(plan), ..) => Ask::Plan(markdown::render(plan)),
+        ("Edit", _, Some(old), Some(new), _) => {
+            Ask::Edit { file: file(), lines: diff::lines(old, new) }
+        }
+        ("Write", .., Some(content)) => Ask::Edit { file: file(), lines: diff::lines("", content) },
+        _ => Ask::Call(in_full(tool, input)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Ask, ask};
+
+    #[test]
+    fn each_kind_of_request_is_shown_as_what_it_is() {
+        let edit = json!({"file_path": "/a.rs", "old_string": "a\n", "new_string": "b\n"});
+        assert!(matches!(ask("Edit", &edit), Ask::Edit { lines, .. } if lines.len() == 2));
+        let write = json!({"file_path": "/a.rs", "content": "one\ntwo\n"});
+        assert!(
+            matches!(ask("Write", &write), Ask::Edit { file, lines } if file == "/a.rs" && lines.len() == 2)
+        );
+        assert!(matches!(ask("ExitPlanMode", &json!({"plan": "# P"})), Ask::Plan(_)));
+        assert!(matches!(ask("Bash", &json!({"command": "ls"})), Ask::Call(c) if c == "ls"));
+        let asked = json!({"questions": [{"question": "Which?", "options": [{"label": "A"}]}]});
+        assert!(matches!(ask("AskUserQuestion", &asked), Ask::Questions(q) if q.len() == 1));
+    }
+}

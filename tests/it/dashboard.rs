@@ -1,0 +1,59 @@
+//! The dashboard in a real browser: Playwright drives Chromium on a server of ours.
+//!
+//! The stories are in `tests/dashboard/*.spec.js`, one test here for each file. `make test` installs what they need; to
+//! run some of them: `make test ARGS='--test it dashboard::now'`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::harness::{World, processes};
+
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dashboard")
+}
+
+fn chromium() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let mac = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+    let mut there = std::env::split_paths(&path)
+        .flat_map(|dir| names.map(|name| dir.join(name)))
+        .chain([mac])
+        .filter(|p| p.exists());
+    there.next().expect("no Chromium to test with: use `make test`, which installs it")
+}
+
+/// Tells the stories of a file in a world.
+async fn tell(world: World, spec: &str) {
+    let playwright = tests().join("node_modules/@playwright/test/cli.js");
+    assert!(playwright.exists(), "no Playwright to test with: use `make test`, which installs it");
+    let description = json!({
+        "url": world.running().url,
+        "chorus": env!("CARGO_BIN_EXE_chorus"),
+        "data": world.data(),
+        "project": world.project(),
+        "home": world.home(),
+        "tmux": world.tmux_socket(),
+        "env": world.env(),
+        "chromium": chromium(),
+    });
+    let mut command = world.command("node");
+    command
+        .arg(playwright)
+        .args(["test", "--config"])
+        .arg(tests().join("playwright.config.js"))
+        .arg("--output")
+        .arg(tests().join("test-results").join(spec))
+        .arg(format!("{spec}.spec.js"))
+        .env("CHORUS_WORLD", description.to_string())
+        .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .current_dir(tests());
+    let output = processes::run(command).await;
+    assert!(output.code == Some(0), "{}\n{}", output.stdout, output.stderr);
+}
+
+#[tokio::test]
+async fn now() {
+    tell(World::start().await, "now").await;
+}
