@@ -9,6 +9,8 @@ mod cards;
 mod diff;
 mod markdown;
 mod now;
+mod plain;
+mod session;
 mod shell;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/assets/{version}/{*file}", get(assets::serve))
         .route("/parts/waiting", get(waiting))
         .merge(now::router())
+        .merge(session::router())
 }
 
 /// The line on every page that says what waits for a person.

@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::{App, projects, sessions, spending};
 use crate::store::{conversations, events};
+use crate::web::plain::plain;
 use crate::web::shell::Shell;
 use crate::web::{html, no_such_part};
 
@@ -37,7 +38,6 @@ struct Page {
 
 /// Something that was heard of a session.
 struct Heard {
-    id: i64,
     kind: String,
     what: String,
     at: Timestamp,
@@ -56,7 +56,6 @@ pub(super) async fn page(
     let known = conversations::of_session(&app.db, session.id).await.map_err(Error::from)?;
     let last = events::last_of(&app.db, session.id, HEARD).await.map_err(Error::from)?;
     let heard = last.into_iter().map(|event| Heard {
-        id: event.id,
         kind: event.event.kind.to_string(),
         what: what(&event.event.data),
         at: event.event.at,
@@ -95,7 +94,7 @@ fn what(data: &str) -> String {
         word("kind"),
         word("path"),
     ];
-    said.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    plain(&said.into_iter().flatten().collect::<Vec<_>>().join(" · "))
 }
 
 fn facts(session: &Session, project: &str) -> Vec<(&'static str, String)> {

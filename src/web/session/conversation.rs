@@ -12,8 +12,7 @@ use super::{Asks, Frame, Head, frame_part};
 use crate::api::problem::{Path, Problem, Query};
 use crate::domain::ids::ToolUseId;
 use crate::domain::message::Delivery;
-use crate::domain::question::Question;
-use crate::domain::record::CommandLog;
+use crate::domain::record::{CommandLog, ToolStatus};
 use crate::domain::session::Session;
 use crate::services::timeline::{self, Place};
 use crate::services::{App, sessions};
@@ -123,7 +122,7 @@ fn body(log: CommandLog) -> CallBody {
         session: log.session_id.to_string(),
         ask: cards::ask(&log.tool, &log.input),
         cut: log.result_bytes.filter(|_| log.result_sha256.is_some()),
-        running: log.status == crate::domain::record::ToolStatus::Running,
+        running: log.status == ToolStatus::Running,
         duration: log.duration_ms.map(duration).unwrap_or_default(),
         call: log.tool_use_id.0,
         result,

@@ -55,7 +55,8 @@ struct Head {
     id: String,
     name: String,
     status: ClaudeStatus,
-    life: Status,
+    /// Where it is in its life, if that is worth a word.
+    life: String,
     unsure: bool,
     /// What the state rests on.
     evidence: String,
@@ -84,7 +85,6 @@ struct Can {
     fork: bool,
     adopt: bool,
     end: bool,
-    send: bool,
 }
 
 impl Can {
@@ -104,7 +104,7 @@ impl Can {
             fork,
             adopt: false,
             end: !session.hidden,
-            send: !stopped,
+
         }
     }
 }
@@ -141,7 +141,10 @@ impl Head {
             id: session.id.to_string(),
             name: session.name.to_string(),
             status: state.claude_status,
-            life: state.status,
+            life: match state.status {
+                Status::Active => String::new(),
+                other => other.to_string(),
+            },
             unsure: state.unsure,
             evidence: format!("{}: {}", state.evidence.source, state.evidence.what),
             at: state.evidence.at,
