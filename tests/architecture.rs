@@ -37,7 +37,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     // How the outside reaches the use cases. Lists that need no use case are read from the store.
     ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
-    ("web", &["domain", "error", "config", "store", "services", "api"]),
+    ("web", &["domain", "error", "config", "clock", "store", "services", "api"]),
     // Looks at each part of the outside world by itself; at the database as the server chooses it.
     (
         "doctor",

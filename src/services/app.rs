@@ -16,6 +16,7 @@ use super::documents::Documents;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
 use super::git::Git;
+use super::glance::Glances;
 use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
@@ -88,6 +89,8 @@ pub struct App {
     pub documents: Documents,
     /// Where tasks are started from and looked after.
     pub desk: Desk,
+    /// What is seen of sessions at one glance.
+    pub(super) glances: Arc<Glances>,
     receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
@@ -141,8 +144,12 @@ impl App {
             }
         };
         let metrics = Arc::new(metrics);
-        let counted = metrics.clone();
-        let committed = move |events: &[Event]| counted.count(events);
+        let glances = Arc::new(Glances::load(&db).await?);
+        let (counted, seen) = (metrics.clone(), glances.clone());
+        let committed = move |events: &[Event]| {
+            counted.count(events);
+            seen.hear(events);
+        };
         let (engine, _) =
             Engine::start(db.clone(), live, hub.clone(), clock::now, committed, effects);
         let config_patterns = config.status_patterns.clone();
@@ -171,6 +178,7 @@ impl App {
             git,
             documents: Documents::default(),
             desk,
+            glances,
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),

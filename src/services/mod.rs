@@ -9,6 +9,7 @@ pub mod elsewhere;
 pub mod engine;
 pub mod error;
 pub mod git;
+pub mod glance;
 pub mod held;
 pub mod imports;
 pub mod ingest;

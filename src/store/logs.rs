@@ -11,6 +11,7 @@ use super::{Cursor, Db, Order, Page, Result, Tx, id, json, key, named, on, text,
 use crate::domain::ids::{ConversationId, SessionId, TaskId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
 use crate::domain::time::Timestamp;
+use crate::domain::todo::TodoCall;
 
 /// Results are kept in the row up to this length; longer ones whole in a table of their own.
 /// Bytes.
@@ -88,10 +89,14 @@ const KEEP_OUTPUT: &str = "INSERT INTO command_outputs (session_id, tool_use_id,
      VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, tool_use_id) DO NOTHING";
 const OUTPUT: &str =
     "SELECT output FROM command_outputs WHERE session_id = $1 AND tool_use_id = $2";
+// The tools are named as in the index `command_logs_todos`, so that it is used.
+const TODOS: &str = "SELECT tool, input, result FROM command_logs WHERE session_id = $1 \
+     AND tool IN ('TodoWrite', 'TaskCreate', 'TaskUpdate') AND conversation_id = $2 \
+     AND status = 'completed' ORDER BY id DESC LIMIT $3";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    let others = [LIST, LIST_NEWEST, BEFORE, BY_CALL, AGENTS, KEEP_OUTPUT, OUTPUT];
+    let others = [LIST, LIST_NEWEST, BEFORE, BY_CALL, AGENTS, KEEP_OUTPUT, OUTPUT, TODOS];
     UPSERT.statements().chain(others)
 }
 
@@ -228,6 +233,24 @@ pub async fn agents(
         .fetch_all(c).await?);
     let agent = |(id, since, steps)| Agent { id, since: Timestamp(since), steps };
     Ok(rows.into_iter().map(agent).collect())
+}
+
+/// Reads the last calls that changed a conversation's own list of what is to be done, oldest first.
+pub async fn todos(
+    db: &Db,
+    session: SessionId,
+    conversation: &ConversationId,
+    limit: u32,
+) -> Result<Vec<TodoCall>> {
+    let rows: Vec<(String, String, Option<String>)> = on!(read db, c => sqlx::query_as(TODOS)
+        .bind(session.to_string()).bind(&conversation.0).bind(i64::from(limit))
+        .fetch_all(c).await?);
+    rows.into_iter()
+        .rev()
+        .map(|(tool, input, result)| {
+            Ok(TodoCall { tool, input: json("command_logs.input", &input)?, result })
+        })
+        .collect()
 }
 
 /// Reads the whole text of a result that was cut in its row.

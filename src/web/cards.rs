@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::diff::{self, DiffLine, LineKind};
+use super::diff::{self, DiffLine};
 use super::markdown::{self, SafeHtml};
 use crate::domain::ids::SessionId;
 use crate::domain::permission::{PermissionRequest, in_full, subject};

@@ -87,7 +87,10 @@ fn what(data: &str) -> String {
     let hook = data.pointer("/payload/hook_event_name").and_then(|v| v.as_str()).map(str::to_owned);
     let said = [
         hook.or_else(|| word("hook_event_name")).or_else(|| word("event")),
-        pair(word("old").or_else(|| word("old_status")), word("new").or_else(|| word("new_status"))),
+        pair(
+            word("old").or_else(|| word("old_status")),
+            word("new").or_else(|| word("new_status")),
+        ),
         word("tool"),
         word("direction"),
         word("status").or_else(|| word("delivery_status")),
@@ -108,24 +111,38 @@ fn facts(session: &Session, project: &str) -> Vec<(&'static str, String)> {
         ("Conversation", state.conversation.as_ref().map(|c| c.0.clone())),
         ("Claude Code", session.claude_version.clone()),
         ("Model", used.context.as_ref().map(|c| c.model.clone()).filter(|m| !m.is_empty())),
-        ("Context", used.context.as_ref().map(|c| match c.window {
-            Some(window) => format!("{} of {window} tokens", c.used),
-            None => format!("{} tokens", c.used),
-        })),
-        ("Tokens", Some(format!(
-            "{} in, {} out, {} written to the cache, {} read from it",
-            tokens.input_tokens, tokens.output_tokens, tokens.cache_creation_input_tokens,
-            tokens.cache_read_input_tokens
-        ))),
+        (
+            "Context",
+            used.context.as_ref().map(|c| match c.window {
+                Some(window) => format!("{} of {window} tokens", c.used),
+                None => format!("{} tokens", c.used),
+            }),
+        ),
+        (
+            "Tokens",
+            Some(format!(
+                "{} in, {} out, {} written to the cache, {} read from it",
+                tokens.input_tokens,
+                tokens.output_tokens,
+                tokens.cache_creation_input_tokens,
+                tokens.cache_read_input_tokens
+            )),
+        ),
         ("Process", state.process.map(|p| p.pid.to_string())),
-        ("Started", Some(match state.generation {
-            0 | 1 => "once".to_owned(),
-            n => format!("{n} times"),
-        })),
-        ("Runs in", Some(match session.is_elsewhere() {
-            true => "a terminal of somebody's own".to_owned(),
-            false => format!("tmux session {}", session.tmux_session),
-        })),
+        (
+            "Started",
+            Some(match state.generation {
+                0 | 1 => "once".to_owned(),
+                n => format!("{n} times"),
+            }),
+        ),
+        (
+            "Runs in",
+            Some(match session.is_elsewhere() {
+                true => "a terminal of somebody's own".to_owned(),
+                false => format!("tmux session {}", session.tmux_session),
+            }),
+        ),
         ("Life", Some(state.status.to_string())),
     ];
     list.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -147,8 +164,10 @@ fn launch(session: &Session) -> Vec<(&'static str, String)> {
         ("System prompt", launch.append_system_prompt.clone()),
         ("Tool servers", launch.mcp_config.as_ref().map(servers)),
         ("Further arguments", words(&launch.extra_args)),
-        ("Restarts after a crash", (launch.crash_restarts > 0)
-            .then(|| format!("up to {} an hour", launch.crash_restarts))),
+        (
+            "Restarts after a crash",
+            (launch.crash_restarts > 0).then(|| format!("up to {} an hour", launch.crash_restarts)),
+        ),
         ("Budget", launch.budget_usd.map(|usd| usd.to_string())),
     ];
     list.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

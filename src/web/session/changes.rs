@@ -50,7 +50,6 @@ struct Diffs {
 /// What is on the branch, or what is not committed.
 struct Section {
     title: &'static str,
-    name: &'static str,
     files: Vec<File>,
 }
 
@@ -92,9 +91,7 @@ pub(super) async fn page(
             html(Page { shell, head, asks, tab, diffs })
         }
         Some("diffs") => html(diffs(&app, &session).await?),
-        Some(part) => {
-            frame_part(&app, &session, part).await?.ok_or_else(|| no_such_part(part))
-        }
+        Some(part) => frame_part(&app, &session, part).await?.ok_or_else(|| no_such_part(part)),
     }
 }
 
@@ -107,7 +104,8 @@ async fn diffs(app: &Arc<App>, session: &Session) -> Result<Diffs, Problem> {
         }
         Err(error) => return Err(error.into()),
     };
-    let Changes { branch, worktree, problem, committed, uncommitted, uncommitted_diff, .. } = changes;
+    let Changes { branch, worktree, problem, committed, uncommitted, uncommitted_diff, .. } =
+        changes;
     let cut = committed.cut || uncommitted_diff.cut;
     let shown: Vec<FilePatch> = read(&uncommitted_diff.patch);
     let tracked = |path: &String| shown.iter().any(|file| file.path == *path);
@@ -145,7 +143,7 @@ impl Diffs {
 fn section(title: &'static str, name: &'static str, patches: Vec<FilePatch>) -> Section {
     let numbered = patches.into_iter().enumerate();
     let files = numbered.map(|(at, patch)| file(format!("{name}-{at}"), patch)).collect();
-    Section { title, name, files }
+    Section { title, files }
 }
 
 fn file(id: String, patch: FilePatch) -> File {

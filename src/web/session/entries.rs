@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::domain::message::{Delivery, Direction, MessageSource};
-use crate::domain::permission::{DecidedBy, PermissionRequest, PermissionStatus, Verdict, summarise};
+use crate::domain::permission::{
+    DecidedBy, PermissionRequest, PermissionStatus, Verdict, summarise,
+};
 use crate::domain::record::{CommandLog, Message, ToolStatus};
 use crate::domain::time::Timestamp;
 use crate::services::timeline::{Agent, Call, Entry};

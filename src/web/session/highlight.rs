@@ -47,26 +47,148 @@ pub(super) struct Language {
 }
 
 const C_WORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "bool", "boolean", "break", "case", "catch", "char", "class", "const",
-    "continue", "default", "defer", "delete", "do", "double", "dyn", "else", "enum", "export", "extends", "extern",
-    "false", "final", "finally", "float", "fn", "for", "from", "func", "function", "go", "goto", "if", "impl",
-    "implements", "import", "in", "instanceof", "int", "interface", "internal", "let", "long", "loop", "match", "mod",
-    "move", "mut", "namespace", "new", "nil", "null", "of", "override", "package", "private", "protected", "pub",
-    "public", "range", "ref", "return", "self", "Self", "short", "sizeof", "static", "struct", "super", "switch", "this",
-    "throw", "trait", "true", "try", "type", "typedef", "typeof", "undefined", "unsafe", "use", "using", "val", "var",
-    "virtual", "void", "where", "while", "yield",
+    "abstract",
+    "as",
+    "async",
+    "await",
+    "bool",
+    "boolean",
+    "break",
+    "case",
+    "catch",
+    "char",
+    "class",
+    "const",
+    "continue",
+    "default",
+    "defer",
+    "delete",
+    "do",
+    "double",
+    "dyn",
+    "else",
+    "enum",
+    "export",
+    "extends",
+    "extern",
+    "false",
+    "final",
+    "finally",
+    "float",
+    "fn",
+    "for",
+    "from",
+    "func",
+    "function",
+    "go",
+    "goto",
+    "if",
+    "impl",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "int",
+    "interface",
+    "internal",
+    "let",
+    "long",
+    "loop",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "namespace",
+    "new",
+    "nil",
+    "null",
+    "of",
+    "override",
+    "package",
+    "private",
+    "protected",
+    "pub",
+    "public",
+    "range",
+    "ref",
+    "return",
+    "self",
+    "Self",
+    "short",
+    "sizeof",
+    "static",
+    "struct",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typedef",
+    "typeof",
+    "undefined",
+    "unsafe",
+    "use",
+    "using",
+    "val",
+    "var",
+    "virtual",
+    "void",
+    "where",
+    "while",
+    "yield",
 ];
 const SCRIPT_WORDS: &[&str] = &[
-    "and", "as", "assert", "async", "await", "begin", "break", "case", "class", "continue", "def", "del", "do", "done",
-    "elif", "else", "elsif", "end", "esac", "except", "export", "false", "False", "fi", "finally", "for", "from",
-    "function", "global", "if", "import", "in", "is", "lambda", "local", "module", "nil", "None", "not", "null", "or",
-    "pass", "raise", "require", "rescue", "return", "self", "set", "then", "true", "True", "try", "unless", "until",
-    "when", "while", "with", "yield",
+    "and", "as", "assert", "async", "await", "begin", "break", "case", "class", "continue", "def",
+    "del", "do", "done", "elif", "else", "elsif", "end", "esac", "except", "export", "false",
+    "False", "fi", "finally", "for", "from", "function", "global", "if", "import", "in", "is",
+    "lambda", "local", "module", "nil", "None", "not", "null", "or", "pass", "raise", "require",
+    "rescue", "return", "self", "set", "then", "true", "True", "try", "unless", "until", "when",
+    "while", "with", "yield",
 ];
 const SQL_WORDS: &[&str] = &[
-    "ALTER", "AND", "AS", "BEGIN", "BY", "CASE", "COMMIT", "CREATE", "DEFAULT", "DELETE", "DROP", "ELSE", "END", "FROM",
-    "GROUP", "HAVING", "INDEX", "INSERT", "INTO", "JOIN", "KEY", "LEFT", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER",
-    "PRIMARY", "REFERENCES", "SELECT", "SET", "TABLE", "THEN", "UNION", "UNIQUE", "UPDATE", "VALUES", "WHEN", "WHERE",
+    "ALTER",
+    "AND",
+    "AS",
+    "BEGIN",
+    "BY",
+    "CASE",
+    "COMMIT",
+    "CREATE",
+    "DEFAULT",
+    "DELETE",
+    "DROP",
+    "ELSE",
+    "END",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "INDEX",
+    "INSERT",
+    "INTO",
+    "JOIN",
+    "KEY",
+    "LEFT",
+    "LIMIT",
+    "NOT",
+    "NULL",
+    "ON",
+    "OR",
+    "ORDER",
+    "PRIMARY",
+    "REFERENCES",
+    "SELECT",
+    "SET",
+    "TABLE",
+    "THEN",
+    "UNION",
+    "UNIQUE",
+    "UPDATE",
+    "VALUES",
+    "WHEN",
+    "WHERE",
 ];
 
 const C: Language = Language {
@@ -75,8 +197,12 @@ const C: Language = Language {
     quotes: &["\"", "'", "`"],
     words: C_WORDS,
 };
-const SCRIPT: Language =
-    Language { line: &["#"], block: None, quotes: &["\"\"\"", "'''", "\"", "'"], words: SCRIPT_WORDS };
+const SCRIPT: Language = Language {
+    line: &["#"],
+    block: None,
+    quotes: &["\"\"\"", "'''", "\"", "'"],
+    words: SCRIPT_WORDS,
+};
 const SQL: Language =
     Language { line: &["--"], block: Some(("/*", "*/")), quotes: &["'"], words: SQL_WORDS };
 const CSS: Language =
@@ -89,8 +215,9 @@ pub(super) fn language(path: &str) -> Option<Language> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let ending = name.rsplit_once('.').map_or(name, |(_, ending)| ending).to_ascii_lowercase();
     match ending.as_str() {
-        "rs" | "c" | "h" | "cc" | "cpp" | "hpp" | "cs" | "go" | "java" | "js" | "jsx" | "mjs" | "cjs"
-        | "ts" | "tsx" | "kt" | "swift" | "scala" | "dart" | "php" | "proto" | "zig" | "json" | "jsonc" => Some(C),
+        "rs" | "c" | "h" | "cc" | "cpp" | "hpp" | "cs" | "go" | "java" | "js" | "jsx" | "mjs"
+        | "cjs" | "ts" | "tsx" | "kt" | "swift" | "scala" | "dart" | "php" | "proto" | "zig"
+        | "json" | "jsonc" => Some(C),
         "py" | "rb" | "sh" | "bash" | "zsh" | "pl" | "yml" | "yaml" | "toml" | "ini" | "conf"
         | "ex" | "exs" | "r" | "tf" | "dockerfile" | "makefile" | "mk" => Some(SCRIPT),
         "sql" => Some(SQL),
@@ -170,7 +297,8 @@ impl Highlighter {
         let kind = if first.is_ascii_digit() {
             Kind::Number
         } else if language.words.contains(&word)
-            || language.words == SQL_WORDS && SQL_WORDS.contains(&word.to_ascii_uppercase().as_str())
+            || language.words == SQL_WORDS
+                && SQL_WORDS.contains(&word.to_ascii_uppercase().as_str())
         {
             Kind::Word
         } else {
@@ -218,16 +346,25 @@ mod tests {
 
     #[test]
     fn code_has_its_colours() {
-        let rust = kinds("src/a.rs", &["let x = \"a // \\\" b\"; // c", "/* two", "lines */ 42", "&'a str"]);
+        let rust = kinds(
+            "src/a.rs",
+            &["let x = \"a // \\\" b\"; // c", "/* two", "lines */ 42", "&'a str"],
+        );
         let is = |kind, text: &str| (kind, text.to_owned());
         assert_eq!(rust[0][0], is(Kind::Word, "let"));
         assert!(rust[0].contains(&is(Kind::Text, "\"a // \\\" b\"")), "{rust:?}");
         assert_eq!(rust[0].last(), Some(&is(Kind::Comment, "// c")));
         assert_eq!(rust[1], [is(Kind::Comment, "/* two")]);
-        assert_eq!(rust[2], [is(Kind::Comment, "lines */"), is(Kind::Plain, " "), is(Kind::Number, "42")]);
+        assert_eq!(
+            rust[2],
+            [is(Kind::Comment, "lines */"), is(Kind::Plain, " "), is(Kind::Number, "42")]
+        );
         assert_eq!(rust[3], [is(Kind::Plain, "&'a str")]);
         let python = kinds("a.py", &["x = '''a", "b''' # c", "y = 'open", "z"]);
-        assert_eq!(python[1], [is(Kind::Text, "b'''"), is(Kind::Plain, " "), is(Kind::Comment, "# c")]);
+        assert_eq!(
+            python[1],
+            [is(Kind::Text, "b'''"), is(Kind::Plain, " "), is(Kind::Comment, "# c")]
+        );
         assert_eq!(python[3], [is(Kind::Plain, "z")]);
         assert_eq!(kinds("a.sql", &["select 1"])[0][0], is(Kind::Word, "select"));
     }
@@ -236,7 +373,8 @@ mod tests {
     fn nothing_of_a_line_is_lost() {
         for line in ["", "ü'\"`/*\\", "\\", "'''", "\"\\", "<!-- ", "a\u{0}b"] {
             for path in ["a.rs", "a.py", "a.sql", "a.css", "a.html", "Makefile", "a.unknown"] {
-                let whole: String = kinds(path, &[line])[0].iter().map(|(_, t)| t.as_str()).collect();
+                let whole: String =
+                    kinds(path, &[line])[0].iter().map(|(_, t)| t.as_str()).collect();
                 assert_eq!(whole, line, "{path}");
             }
         }

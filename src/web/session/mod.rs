@@ -104,7 +104,6 @@ impl Can {
             fork,
             adopt: false,
             end: !session.hidden,
-
         }
     }
 }
@@ -197,7 +196,12 @@ struct Frame {
 impl Frame {
     async fn of(app: &Arc<App>, session: &Session, tab: &'static str) -> Result<Self, Problem> {
         let shell = Shell::of(app, "session").await?;
-        Ok(Self { shell, head: Head::of(app, session).await?, asks: asks(app, session).await?, tab })
+        Ok(Self {
+            shell,
+            head: Head::of(app, session).await?,
+            asks: asks(app, session).await?,
+            tab,
+        })
     }
 }
 

@@ -85,9 +85,9 @@ pub(super) fn read(patch: &str) -> Vec<FilePatch> {
             files.push(FilePatch { path: both(names), ..FilePatch::default() });
         } else if let Some(file) = files.last_mut() {
             if let Some(hunk) = line.strip_prefix("@@ -").and_then(hunk) {
-                (old, olds) = hunk.0;
-                (new, news) = hunk.1;
-                file.hunks.push(Hunk { heading: hunk.2, lines: Vec::new() });
+                (old, olds) = hunk.old;
+                (new, news) = hunk.new;
+                file.hunks.push(Hunk { heading: hunk.heading, lines: Vec::new() });
             } else if line.starts_with('\\') {
                 no_line_feed(file);
             } else {
@@ -125,15 +125,22 @@ fn heading(file: &mut FilePatch, line: &str) {
     }
 }
 
-/// `-1,2 +3,4 @@ fn f()`, without the first `-`: first line and number of lines, old and new.
-fn hunk(text: &str) -> Option<((u32, u32), (u32, u32), String)> {
+/// Where a hunk is: the first line and the number of lines, in the old file and in the new one.
+struct Where {
+    old: (u32, u32),
+    new: (u32, u32),
+    heading: String,
+}
+
+/// Reads `-1,2 +3,4 @@ fn f()`, without the first `-`.
+fn hunk(text: &str) -> Option<Where> {
     let (ranges, heading) = text.split_once(" @@")?;
     let (old, new) = ranges.split_once(" +")?;
     let range = |text: &str| match text.split_once(',') {
         Some((first, count)) => Some((first.parse().ok()?, count.parse().ok()?)),
         None => Some((text.parse().ok()?, 1)),
     };
-    Some((range(old)?, range(new)?, heading.trim().to_owned()))
+    Some(Where { old: range(old)?, new: range(new)?, heading: heading.trim().to_owned() })
 }
 
 /// The name in `a/x b/x`: renames are not looked for, so both are the same.
@@ -176,7 +183,8 @@ fn one(name: &str) -> String {
             Some(b't') => bytes.push(b'\t'),
             Some(first @ b'0'..=b'3') => {
                 let digits = [Some(first), rest.next(), rest.next()];
-                let value = digits.into_iter().flatten().fold(0u32, |n, d| n * 8 + u32::from(d & 7));
+                let value =
+                    digits.into_iter().flatten().fold(0u32, |n, d| n * 8 + u32::from(d & 7));
                 bytes.extend(u8::try_from(value));
             }
             Some(other) => bytes.push(other),
@@ -209,7 +217,11 @@ mod tests {
         assert_eq!(files[0].hunks[0].heading, "fn f() {");
         let numbers: Vec<_> = files[0].hunks[0].lines.iter().map(|l| (l.old, l.new)).collect();
         let expected = [
-            (Some(3), Some(3)), (Some(4), None), (None, Some(4)), (None, Some(5)), (Some(5), Some(6)),
+            (Some(3), Some(3)),
+            (Some(4), None),
+            (None, Some(4)),
+            (None, Some(5)),
+            (Some(5), Some(6)),
         ];
         assert_eq!(numbers, expected);
         assert!(files[0].hunks[0].lines[4].open);

@@ -25,11 +25,27 @@ const PAGE: u32 = 50;
 const LONGEST: usize = 200;
 /// Tools that every Claude Code has, as proposals for the filter.
 const TOOLS: &[&str] = &[
-    "Agent", "AskUserQuestion", "Bash", "Edit", "ExitPlanMode", "Glob", "Grep", "NotebookEdit", "Read",
-    "Skill", "Task", "TodoWrite", "WebFetch", "WebSearch", "Write",
+    "Agent",
+    "AskUserQuestion",
+    "Bash",
+    "Edit",
+    "ExitPlanMode",
+    "Glob",
+    "Grep",
+    "NotebookEdit",
+    "Read",
+    "Skill",
+    "Task",
+    "TodoWrite",
+    "WebFetch",
+    "WebSearch",
+    "Write",
 ];
 const STATUSES: &[ToolStatus] = &[
-    ToolStatus::Running, ToolStatus::Completed, ToolStatus::Error, ToolStatus::Denied,
+    ToolStatus::Running,
+    ToolStatus::Completed,
+    ToolStatus::Error,
+    ToolStatus::Denied,
     ToolStatus::Interrupted,
 ];
 
@@ -97,9 +113,7 @@ pub(super) async fn page(
             html(Page { shell, head, asks, tab, calls })
         }
         Some("calls") => html(calls(&app, &session, wanted).await?),
-        Some(part) => {
-            frame_part(&app, &session, part).await?.ok_or_else(|| no_such_part(part))
-        }
+        Some(part) => frame_part(&app, &session, part).await?.ok_or_else(|| no_such_part(part)),
     }
 }
 
@@ -110,8 +124,7 @@ async fn calls(app: &Arc<App>, session: &Session, wanted: Wanted) -> Result<Call
     }
     let text: String = text.chars().take(LONGEST).collect();
     let given = |word: &str| Some(word.to_owned()).filter(|w| !w.is_empty());
-    let filter =
-        logs::Filter { tool: given(&tool), status: given(&status), text: given(&text) };
+    let filter = logs::Filter { tool: given(&tool), status: given(&status), text: given(&text) };
     let cursor: Option<Cursor> = match given(&after) {
         Some(after) => {
             Some(after.parse().map_err(|_| Problem::field("after", "not a place in this list"))?)
