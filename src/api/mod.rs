@@ -23,6 +23,7 @@ pub mod summary;
 pub mod tasks;
 pub mod telemetry;
 pub mod templates;
+pub mod terminal;
 pub mod trace;
 pub mod usage;
 
@@ -82,6 +83,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::conversations))
         .routes(routes!(sessions::attach))
         .routes(routes!(sessions::output))
+        .routes(routes!(terminal::terminal))
         .routes(routes!(sessions::messages, sessions::add_message))
         .routes(routes!(sessions::logs))
         .routes(routes!(sessions::log_output))

@@ -25,6 +25,7 @@ use super::notices::Notices;
 use super::rate::RateLimit;
 use super::spending::Accounts;
 use super::tasks::Desk;
+use super::viewers;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
@@ -66,6 +67,8 @@ pub struct App {
     pub watcher: Watcher,
     /// Starts of Claude that may run at the same time.
     pub starts: Semaphore,
+    /// Places of those who watch terminals.
+    pub(super) viewers: Arc<Semaphore>,
     /// Cancelled when the server is to stop.
     pub shutdown: CancellationToken,
     /// Background work that a shutdown waits for.
@@ -156,6 +159,7 @@ impl App {
         let app = Arc::new(Self {
             data,
             starts: Semaphore::new(config.starts_at_once),
+            viewers: Arc::new(Semaphore::new(viewers::PLACES)),
             hook_rate: RateLimit::new(config.hook_rate),
             config,
             loaded,

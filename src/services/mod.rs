@@ -35,7 +35,9 @@ pub mod spending;
 pub mod summary;
 pub mod tasks;
 pub mod terminal;
+pub mod timeline;
 pub mod user_hooks;
+pub mod viewers;
 pub mod watch;
 
 pub use app::App;

@@ -15,6 +15,8 @@ static APPEND: LazyLock<Bulk> = LazyLock::new(|| {
 });
 const AFTER: &str = "SELECT id, at, kind, session_id, data FROM events WHERE id > $1 \
      ORDER BY id LIMIT $2";
+const LAST_OF: &str = "SELECT id, at, kind, session_id, data FROM events WHERE session_id = $1 \
+     ORDER BY id DESC LIMIT $2";
 const LAST: &str = "SELECT COALESCE(MAX(id), 0) FROM events";
 const FIRST: &str = "SELECT COALESCE(MIN(id), 0) FROM events";
 const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
@@ -22,7 +24,7 @@ const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    APPEND.statements().chain([AFTER, LAST, FIRST, BY_MINUTE])
+    APPEND.statements().chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -32,6 +34,20 @@ struct Row {
     kind: String,
     session_id: Option<String>,
     data: String,
+}
+
+impl Row {
+    fn event(self) -> Result<Event> {
+        let session = self.session_id.map(|s| super::id("events.session_id", &s)).transpose()?;
+        let event = NewEvent {
+            kind: named("events.kind", &self.kind, EventKind::parse)?,
+            session_id: session,
+            at: Timestamp(self.at),
+            dedupe_key: None,
+            data: self.data,
+        };
+        Ok(Event { id: self.id, event })
+    }
 }
 
 /// Counts the events after `id` and not before `since`: the session, the minute since the epoch, and how many.
@@ -49,23 +65,14 @@ pub async fn by_minute(db: &Db, id: i64, since: Timestamp) -> Result<Vec<(Sessio
 pub async fn after(db: &Db, id: i64, limit: u32) -> Result<Vec<Event>> {
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(AFTER)
         .bind(id).bind(i64::from(limit)).fetch_all(c).await?);
-    rows.into_iter()
-        .map(|r| {
-            Ok(Event {
-                id: r.id,
-                event: NewEvent {
-                    kind: named("events.kind", &r.kind, EventKind::parse)?,
-                    session_id: r
-                        .session_id
-                        .map(|s| super::id("events.session_id", &s))
-                        .transpose()?,
-                    at: Timestamp(r.at),
-                    dedupe_key: None,
-                    data: r.data,
-                },
-            })
-        })
-        .collect()
+    rows.into_iter().map(Row::event).collect()
+}
+
+/// Reads a session's last events, the newest first.
+pub async fn last_of(db: &Db, session: SessionId, limit: u32) -> Result<Vec<Event>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LAST_OF)
+        .bind(session.to_string()).bind(i64::from(limit)).fetch_all(c).await?);
+    rows.into_iter().map(Row::event).collect()
 }
 
 /// The last event's id; 0 if there is none.

@@ -66,7 +66,8 @@ impl Card {
     }
 }
 
-fn ask(tool: &str, input: &Value) -> Ask {
+/// What a call would do, or has done, by its input.
+pub fn ask(tool: &str, input: &Value) -> Ask {
     let word = |key: &str| input.get(key).and_then(Value::as_str);
     let questions = question::questions(tool, input);
     if !questions.is_empty() {

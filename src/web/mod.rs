@@ -10,6 +10,8 @@ mod cards;
 mod diff;
 mod markdown;
 mod now;
+mod plain;
+mod session;
 mod settings;
 mod shell;
 
@@ -39,6 +41,7 @@ pub fn router() -> Router<Arc<App>> {
         .merge(now::router())
         .merge(activity::router())
         .merge(settings::router())
+        .merge(session::router())
 }
 
 /// The line on every page that says what waits for a person.

@@ -53,6 +53,7 @@ mod tasks;
 mod tasks_follow;
 mod tasks_queue;
 mod templates;
+mod terminal;
 mod top;
 mod trust;
 mod usage;
