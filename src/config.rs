@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
@@ -198,7 +199,34 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// A setting, as people are shown it: secrets are covered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Setting {
+    /// Its name, `table.key` for one in a table.
+    pub name: String,
+    /// Its value.
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
+    /// Where the value came from: `default`, a file, `$VARIABLE` or `--flag`.
+    pub origin: String,
+}
+
 impl Loaded {
+    /// All settings with their origins, by name.
+    pub fn settings(&self) -> Vec<Setting> {
+        let whole = serde_json::to_value(&self.config).unwrap_or_default();
+        // A setting in a table goes by the name that its origin has: `notify.desktop`.
+        let value = |name: &str| whole.pointer(&format!("/{}", name.replace('.', "/"))).cloned();
+        self.origins
+            .iter()
+            .map(|(name, origin)| Setting {
+                name: name.clone(),
+                value: value(name).unwrap_or_default(),
+                origin: origin.to_string(),
+            })
+            .collect()
+    }
+
     /// Where the database is.
     pub fn place(&self) -> Place {
         // A URL was looked at when the settings were put together: only none at all leads nowhere.

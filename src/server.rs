@@ -63,15 +63,15 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     make_folders(&data)?;
     let _lock = lock(&data)?;
     let db = database::open(&loaded).await?;
-    let Loaded { config, origins, .. } = loaded;
+    let config = &loaded.config;
     let secret = secret(&data)?;
     let program = std::env::current_exe().context("this program's own path")?;
-    let fixed_port = origins.get("port").is_some_and(|o| *o != Origin::Default);
+    let fixed_port = loaded.origins.get("port").is_some_and(|o| *o != Origin::Default);
     let tcp = bind(&config.host, config.port, fixed_port).await?;
     let address = tcp.local_addr()?;
     let unix = bind_unix(&data.socket())?;
     let log = bind_log(&data).await?;
-    let app = App::start(config, db, secret, program, Metrics::new()?).await?;
+    let app = App::start(loaded, db, secret, program, Metrics::new()?).await?;
     app.set_receiver(log.local_addr()?);
     let running = Running {
         pid: std::process::id(),

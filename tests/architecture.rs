@@ -35,14 +35,17 @@ const MODULES: &[(&str, &[&str])] = &[
             "process", "notify",
         ],
     ),
-    // How the outside reaches the use cases. Lists that need no use case are read from the store.
-    ("api", &["domain", "error", "config", "clock", "store", "bus", "process", "services"]),
-    ("web", &["domain", "error", "config", "store", "services", "api"]),
     // Looks at each part of the outside world by itself; at the database as the server chooses it.
     (
         "doctor",
         &["domain", "error", "config", "store", "tmux", "claude", "git", "notify", "services"],
     ),
+    // How the outside reaches the use cases. Lists that need no use case are read from the store.
+    (
+        "api",
+        &["domain", "error", "config", "clock", "store", "bus", "process", "services", "doctor"],
+    ),
+    ("web", &["domain", "error", "config", "clock", "store", "services", "doctor", "api"]),
     // What starts everything.
     (
         "server",

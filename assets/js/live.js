@@ -146,6 +146,25 @@ export function refreshAll() {
   document.dispatchEvent(new CustomEvent("chorus:reset"));
 }
 
+// A region with data-fetch-once comes without what takes long to find out. Buttons fetch regions anew: data-refresh="id" at a
+// click, data-refreshes="id" after what they do has been done.
+document.querySelectorAll("[data-fetch-once]").forEach(refresh);
+
+function refreshNamed(id) {
+  const region = document.getElementById(id);
+  if (region) refresh(region);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-refresh]");
+  if (button) refreshNamed(button.dataset.refresh);
+});
+
+document.addEventListener("chorus:done", (event) => {
+  const done = event.target.closest?.("[data-refreshes]");
+  if (done) refreshNamed(done.dataset.refreshes);
+});
+
 // --- the stream ---
 
 function setState(next) {
@@ -173,14 +192,16 @@ const lock = `chorus-tab-${Math.random().toString(36).slice(2)}`;
 export function start(notices) {
   wantsNotices = notices;
   if ("SharedWorker" in window) {
-    navigator.locks?.request(lock, () => new Promise(() => {}));
     const script = new URL("./stream-worker.js", import.meta.url);
     const worker = new SharedWorker(script, { name: "chorus" });
     // Where it cannot run there is still a stream of this page's own.
     worker.onerror = () => { port = null; own(); };
     port = worker.port;
     port.onmessage = ({ data }) => take(data);
-    port.postMessage(hello());
+    // Once the lock is held, not before: the worker takes a lock that it gets for a tab that has gone.
+    const join = () => port?.postMessage(hello());
+    if (navigator.locks) navigator.locks.request(lock, () => { join(); return new Promise(() => {}); });
+    else join();
     // A page that is kept for the back button hears nothing meanwhile.
     addEventListener("pagehide", () => port?.postMessage({ leave: true }));
     addEventListener("pageshow", (e) => { if (e.persisted) { port?.postMessage(hello()); refreshAll(); } });

@@ -9,6 +9,7 @@
 //! ARGS='--minutes=5 soak'` soaks for five minutes instead of thirty.
 
 mod claude;
+mod commits;
 mod costs;
 mod documents;
 mod hook;
@@ -56,12 +57,13 @@ impl Bench {
 type Figure = fn(&mut Bench) -> Result<()>;
 
 /// The figures by name, in the order they are measured in.
-const FIGURES: [(&str, Figure); 12] = [
+const FIGURES: [(&str, Figure); 13] = [
     ("start", start::measure),
     ("ingest", ingest::measure),
     ("memory", ingest::memory),
     ("stream", stream::measure),
     ("tasks", tasks::measure),
+    ("commits", commits::measure),
     ("hook", hook::measure),
     ("toolcall", claude::tool_call),
     ("launch", claude::launch),

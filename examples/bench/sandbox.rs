@@ -80,6 +80,13 @@ impl Sandbox {
         command.output().context("tmux")
     }
 
+    /// Runs git in a directory, and tells what it says.
+    pub fn git(&self, dir: &Path, args: &[&str]) -> Result<String> {
+        let done = self.command("git").args(args).current_dir(dir).output().context("git")?;
+        ensure!(done.status.success(), "git: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    }
+
     /// Starts the server and waits until it answers.
     pub fn serve(&self) -> Result<Server<'_>> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();

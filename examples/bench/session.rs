@@ -34,13 +34,17 @@ pub struct Session {
 impl Session {
     /// Starts one, and does what Claude Code does until it is idle.
     pub fn start(server: &Server<'_>, name: &str) -> Result<Self> {
-        let view = server.call("POST", "/api/sessions", Some(&json!({ "name": name })))?;
+        Self::of(server, &server.call("POST", "/api/sessions", Some(&json!({ "name": name })))?)
+    }
+
+    /// The same of one that was just started otherwise.
+    pub fn of(server: &Server<'_>, view: &Value) -> Result<Self> {
         let text = |field: &str| view[field].as_str().map(str::to_owned).context("not a session");
         let (id, conversation) = (text("id")?, text("claude_session_id")?);
         let file = server.sandbox.path(&format!("home/{id}.env"));
         let began = Instant::now();
         while !file.exists() {
-            ensure!(began.elapsed() < Duration::from_secs(10), "{name} does not start");
+            ensure!(began.elapsed() < Duration::from_secs(10), "{id} does not start");
             sleep(Duration::from_millis(1));
         }
         let env = fs::read_to_string(file)?;
@@ -54,12 +58,9 @@ impl Session {
 
     /// Tells of its start, and that it is idle.
     fn begin(&self, server: &Server<'_>) -> Result<()> {
-        let payload = json!({
-            "session_id": self.conversation, "cwd": server.sandbox.path("project"),
-            "hook_event_name": "SessionStart", "source": "startup", "model": "claude-opus-5-5",
-        });
+        let more = json!({ "source": "startup", "model": "claude-opus-5-5" });
         let mut wire = server.unix()?.patient()?;
-        wire.write_all(&self.request("SessionStart", &payload.to_string()))?;
+        wire.write_all(&self.event("SessionStart", &more))?;
         wire::taken(&mut wire)?;
         self.say(server.sandbox, "idle")
     }
@@ -77,6 +78,17 @@ impl Session {
         fs::write(&part, state.to_string())?;
         fs::rename(part, file)?;
         Ok(())
+    }
+
+    /// A hook with this in its payload.
+    pub fn event(&self, event: &str, more: &Value) -> Vec<u8> {
+        let mut payload = json!({
+            "session_id": self.conversation, "cwd": "/project", "hook_event_name": event,
+        });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            payload[name] = value.clone();
+        }
+        self.request(event, &payload.to_string())
     }
 
     fn request(&self, event: &str, payload: &str) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! The REST API: thin handlers around the use cases. Statuses and HTTP are here and nowhere else.
 
+mod activity;
 pub mod audit;
 pub mod auth;
 mod doc;
@@ -17,10 +18,12 @@ pub mod references;
 pub mod retention;
 pub mod rules;
 pub mod sessions;
+mod settings;
 pub mod summary;
 pub mod tasks;
 pub mod telemetry;
 pub mod templates;
+pub mod terminal;
 pub mod trace;
 pub mod usage;
 
@@ -80,6 +83,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::conversations))
         .routes(routes!(sessions::attach))
         .routes(routes!(sessions::output))
+        .routes(routes!(terminal::terminal))
         .routes(routes!(sessions::messages, sessions::add_message))
         .routes(routes!(sessions::logs))
         .routes(routes!(sessions::log_output))
@@ -110,8 +114,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::verify))
         .routes(routes!(retention::prune))
         .routes(routes!(usage::report))
+        .routes(routes!(activity::get))
         .routes(routes!(events::stream))
         .routes(routes!(summary::get))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::doctor))
+        .routes(routes!(
+            settings::user_hooks,
+            settings::install_user_hooks,
+            settings::uninstall_user_hooks
+        ))
         .routes(routes!(notices::test))
         .routes(routes!(git::status))
         .routes(routes!(git::setup))

@@ -49,6 +49,8 @@ pub struct LogFilter {
     tool: Option<String>,
     /// Only with this status.
     status: Option<ToolStatus>,
+    /// Only with this text in the input or the result, in any case; up to 200 characters.
+    text: Option<String>,
 }
 
 /// Lists the sessions, those that changed last first.
@@ -312,7 +314,14 @@ pub async fn logs(
 ) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
     let session = sessions::find(&app, &name).await?;
-    let filter = logs::Filter { tool: filter.tool, status: filter.status.map(|s| s.to_string()) };
+    if filter.text.as_ref().is_some_and(|t| t.is_empty() || t.chars().count() > 200) {
+        return Err(Problem::field("text", "expected 1 to 200 characters"));
+    }
+    let filter = logs::Filter {
+        tool: filter.tool,
+        status: filter.status.map(|s| s.to_string()),
+        text: filter.text,
+    };
     let order = sorting.order();
     let page = logs::list(&app.db, session.id, &filter, order, cursor.as_ref(), limit).await;
     Ok(list::answer(&uri, page.map_err(crate::services::error::Error::from)?, |l| l))

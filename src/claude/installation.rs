@@ -17,6 +17,7 @@ use serde_json::Value;
 pub use stale::{StaleHook, stale_hooks};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use utoipa::ToSchema;
 
 use super::json;
 use super::launch::inherits;
@@ -30,7 +31,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_OUTPUT: u64 = 64 << 10;
 
 /// How serious a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// As it should be.
@@ -42,7 +43,7 @@ pub enum Level {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// How serious it is.
     pub level: Level,

@@ -27,4 +27,5 @@ pub mod scrub;
 pub mod session;
 pub mod task;
 pub mod time;
+pub mod todo;
 pub mod usage;

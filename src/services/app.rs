@@ -16,6 +16,7 @@ use super::documents::Documents;
 use super::engine::{Effect, Engine, Refused};
 use super::error::Error;
 use super::git::Git;
+use super::glance::Glances;
 use super::held::Held;
 use super::launch::Installed;
 use super::live::Live;
@@ -24,12 +25,13 @@ use super::notices::Notices;
 use super::rate::RateLimit;
 use super::spending::Accounts;
 use super::tasks::Desk;
+use super::viewers;
 use super::watch::Watcher;
 use crate::bus::Hub;
 use crate::claude::paths;
 use crate::claude::screen::{Patterns, Screens};
 use crate::clock;
-use crate::config::{Config, DataDir};
+use crate::config::{Config, DataDir, Loaded};
 use crate::domain::event::Event;
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
@@ -41,6 +43,8 @@ use crate::tmux::{PaneId, Tmux, TmuxEvent};
 pub struct App {
     /// The settings.
     pub config: Config,
+    /// The same with their origins, for people.
+    pub loaded: Loaded,
     /// The data folder.
     pub data: DataDir,
     /// The store, for reading. Writing is the engine's.
@@ -63,6 +67,8 @@ pub struct App {
     pub watcher: Watcher,
     /// Starts of Claude that may run at the same time.
     pub starts: Semaphore,
+    /// Places of those who watch terminals.
+    pub(super) viewers: Arc<Semaphore>,
     /// Cancelled when the server is to stop.
     pub shutdown: CancellationToken,
     /// Background work that a shutdown waits for.
@@ -85,6 +91,8 @@ pub struct App {
     pub documents: Documents,
     /// Where tasks are started from and looked after.
     pub desk: Desk,
+    /// What is seen of sessions at one glance.
+    pub(super) glances: Arc<Glances>,
     receiver: OnceLock<SocketAddr>,
     secret: [u8; 32],
     tmux: OnceCell<Tmux>,
@@ -97,12 +105,13 @@ impl App {
     /// Reads the live state and starts the engine. Nothing outside is touched yet:
     /// [`super::recover::run`] does that.
     pub async fn start(
-        config: Config,
+        loaded: Loaded,
         db: Db,
         secret: [u8; 32],
         program: PathBuf,
         metrics: Metrics,
     ) -> Result<Arc<Self>, StoreError> {
+        let config = loaded.config.clone();
         let live = Live::load(&db).await?;
         let hub = Arc::new(Hub::new(events::last_id(&db).await?));
         let data = DataDir(config.data_dir.clone());
@@ -138,16 +147,22 @@ impl App {
             }
         };
         let metrics = Arc::new(metrics);
-        let counted = metrics.clone();
-        let committed = move |events: &[Event]| counted.count(events);
+        let glances = Arc::new(Glances::load(&db).await?);
+        let (counted, seen) = (metrics.clone(), glances.clone());
+        let committed = move |events: &[Event]| {
+            counted.count(events);
+            seen.hear(events);
+        };
         let (engine, _) =
             Engine::start(db.clone(), live, hub.clone(), clock::now, committed, effects);
         let config_patterns = config.status_patterns.clone();
         let app = Arc::new(Self {
             data,
             starts: Semaphore::new(config.starts_at_once),
+            viewers: Arc::new(Semaphore::new(viewers::PLACES)),
             hook_rate: RateLimit::new(config.hook_rate),
             config,
+            loaded,
             db,
             engine,
             hub,
@@ -167,6 +182,7 @@ impl App {
             git,
             documents: Documents::default(),
             desk,
+            glances,
             receiver: OnceLock::new(),
             secret,
             tmux: OnceCell::new(),

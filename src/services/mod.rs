@@ -1,5 +1,6 @@
 //! Use cases: what Chorus does, put together from the store and the outside world.
 
+pub mod activity;
 mod app;
 pub mod audit;
 pub mod couriers;
@@ -9,6 +10,7 @@ pub mod elsewhere;
 pub mod engine;
 pub mod error;
 pub mod git;
+pub mod glance;
 pub mod held;
 pub mod imports;
 pub mod ingest;
@@ -33,7 +35,9 @@ pub mod spending;
 pub mod summary;
 pub mod tasks;
 pub mod terminal;
+pub mod timeline;
 pub mod user_hooks;
+pub mod viewers;
 pub mod watch;
 
 pub use app::App;

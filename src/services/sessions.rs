@@ -68,6 +68,8 @@ pub struct Beside {
     pub elsewhere_pid: Option<u32>,
     /// The branch that its task's edits go to.
     pub branch: Option<String>,
+    /// The title of the task that it works on.
+    pub task: Option<String>,
 }
 
 fn look_beside(live: &Live, id: SessionId) -> Beside {
@@ -76,6 +78,7 @@ fn look_beside(live: &Live, id: SessionId) -> Beside {
     let task = live.tasks.at_work().find(|k| k.task.session_id == Some(id));
     Beside {
         branch: task.and_then(|k| k.attempt.as_ref()?.branch.clone()),
+        task: task.map(|k| k.task.title.clone()),
         permission_prompt: pending()
             .min_by_key(|o| o.request.requested_at)
             .map(|o| o.request.summary.clone()),

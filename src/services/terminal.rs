@@ -11,7 +11,8 @@ use crate::claude::screen::{self, Cursor, InputBox};
 use crate::domain::ids::SessionId;
 use crate::tmux::{Capture, Key, PaneId};
 
-fn pane(app: &App, session: SessionId) -> Result<PaneId, Error> {
+/// The pane of a session that runs.
+pub(super) fn pane(app: &App, session: SessionId) -> Result<PaneId, Error> {
     let no_terminal = || Error::conflict("the session has no terminal: it does not run");
     app.pane(session).ok_or_else(no_terminal)
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::claude::hooks::{SUBSCRIBED, UserHooksError, user};
 use crate::claude::paths;
@@ -41,15 +42,18 @@ pub enum Error {
 }
 
 /// What is installed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = UserHooks)]
 pub struct Status {
     /// The settings.
+    #[schema(value_type = String)]
     pub settings: PathBuf,
     /// How many of the events are subscribed to.
     pub events: usize,
     /// How many there are.
     pub of: usize,
     /// The program that the hooks run.
+    #[schema(value_type = Option<String>)]
     pub program: Option<PathBuf>,
     /// That program is not there any more, or not all events are subscribed to.
     pub stale: bool,

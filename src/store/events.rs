@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::bulk::Bulk;
 use super::{Db, Result, StoreError, Tx, key, named, on};
 use crate::domain::event::{Event, EventKind, NewEvent};
+use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
 static APPEND: LazyLock<Bulk> = LazyLock::new(|| {
@@ -14,12 +15,16 @@ static APPEND: LazyLock<Bulk> = LazyLock::new(|| {
 });
 const AFTER: &str = "SELECT id, at, kind, session_id, data FROM events WHERE id > $1 \
      ORDER BY id LIMIT $2";
+const LAST_OF: &str = "SELECT id, at, kind, session_id, data FROM events WHERE session_id = $1 \
+     ORDER BY id DESC LIMIT $2";
 const LAST: &str = "SELECT COALESCE(MAX(id), 0) FROM events";
 const FIRST: &str = "SELECT COALESCE(MIN(id), 0) FROM events";
+const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
+     WHERE id > $1 AND at >= $2 AND session_id IS NOT NULL GROUP BY session_id, at / 60000";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    APPEND.statements().chain([AFTER, LAST, FIRST])
+    APPEND.statements().chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -31,27 +36,43 @@ struct Row {
     data: String,
 }
 
+impl Row {
+    fn event(self) -> Result<Event> {
+        let session = self.session_id.map(|s| super::id("events.session_id", &s)).transpose()?;
+        let event = NewEvent {
+            kind: named("events.kind", &self.kind, EventKind::parse)?,
+            session_id: session,
+            at: Timestamp(self.at),
+            dedupe_key: None,
+            data: self.data,
+        };
+        Ok(Event { id: self.id, event })
+    }
+}
+
+/// Counts the events after `id` and not before `since`: the session, the minute since the epoch, and how many.
+pub async fn by_minute(db: &Db, id: i64, since: Timestamp) -> Result<Vec<(SessionId, i64, i64)>> {
+    let rows: Vec<(String, i64, i64)> = on!(read db, c => sqlx::query_as(BY_MINUTE)
+        .bind(id).bind(since.0).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|(session, minute, count)| {
+            Ok((super::id("events.session_id", &session)?, minute, count))
+        })
+        .collect()
+}
+
 /// Reads at most `limit` events after `id`, in order.
 pub async fn after(db: &Db, id: i64, limit: u32) -> Result<Vec<Event>> {
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(AFTER)
         .bind(id).bind(i64::from(limit)).fetch_all(c).await?);
-    rows.into_iter()
-        .map(|r| {
-            Ok(Event {
-                id: r.id,
-                event: NewEvent {
-                    kind: named("events.kind", &r.kind, EventKind::parse)?,
-                    session_id: r
-                        .session_id
-                        .map(|s| super::id("events.session_id", &s))
-                        .transpose()?,
-                    at: Timestamp(r.at),
-                    dedupe_key: None,
-                    data: r.data,
-                },
-            })
-        })
-        .collect()
+    rows.into_iter().map(Row::event).collect()
+}
+
+/// Reads a session's last events, the newest first.
+pub async fn last_of(db: &Db, session: SessionId, limit: u32) -> Result<Vec<Event>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LAST_OF)
+        .bind(session.to_string()).bind(i64::from(limit)).fetch_all(c).await?);
+    rows.into_iter().map(Row::event).collect()
 }
 
 /// The last event's id; 0 if there is none.

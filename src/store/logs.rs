@@ -11,30 +11,51 @@ use super::{Cursor, Db, Order, Page, Result, Tx, id, json, key, named, on, text,
 use crate::domain::ids::{ConversationId, SessionId, TaskId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
 use crate::domain::time::Timestamp;
+use crate::domain::todo::TodoCall;
 
 /// Results are kept in the row up to this length; longer ones whole in a table of their own.
 /// Bytes.
 pub const RESULT_LIMIT: usize = 50 * 1024;
 
-macro_rules! list {
-    ($after:literal, $order:literal) => {
+macro_rules! select {
+    ($($rest:expr),*) => {
         concat!(
             "SELECT id, session_id, conversation_id, tool_use_id, tool, input, result, ",
             "result_bytes, result_sha256, status, duration_ms, agent_id, timestamp, task_id ",
-            "FROM command_logs WHERE session_id = $1 AND (timestamp, id) ",
+            "FROM command_logs WHERE session_id = $1 ",
+            $($rest),*
+        )
+    };
+}
+
+macro_rules! list {
+    ($after:literal, $order:literal) => {
+        select!(
+            "AND (timestamp, id) ",
             $after,
             " ($2, $3) ",
             "AND (CAST($4 AS TEXT) IS NULL OR tool = $4) ",
             "AND (CAST($5 AS TEXT) IS NULL OR status = $5) ",
+            "AND (CAST($6 AS TEXT) IS NULL OR LOWER(input) LIKE $6 ESCAPE '!' ",
+            "OR LOWER(result) LIKE $6 ESCAPE '!') ",
             "ORDER BY ",
             $order,
-            " LIMIT $6"
+            " LIMIT $7"
         )
     };
 }
 
 const LIST: &str = list!(">", "timestamp, id");
 const LIST_NEWEST: &str = list!("<", "timestamp DESC, id DESC");
+const BEFORE: &str = select!(
+    "AND COALESCE(agent_id, '') = $2 AND (timestamp, id) < ($3, $4) \
+     ORDER BY timestamp DESC, id DESC LIMIT $5"
+);
+const BY_CALL: &str = select!("AND tool_use_id = $2");
+const AGENTS: &str = "SELECT agent_id, MIN(timestamp), COUNT(*) FROM \
+     (SELECT agent_id, timestamp FROM command_logs WHERE session_id = $1 AND timestamp >= $2 AND timestamp <= $3 \
+     UNION ALL SELECT agent_id, timestamp FROM session_messages WHERE session_id = $1 AND timestamp >= $2 AND timestamp <= $3) \
+     AS steps WHERE agent_id IS NOT NULL GROUP BY agent_id ORDER BY 2, 1 LIMIT $4";
 
 // A later source fills in what an earlier one did not know. A final status is never taken back,
 // and where nothing new is told, no row is returned.
@@ -68,10 +89,15 @@ const KEEP_OUTPUT: &str = "INSERT INTO command_outputs (session_id, tool_use_id,
      VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, tool_use_id) DO NOTHING";
 const OUTPUT: &str =
     "SELECT output FROM command_outputs WHERE session_id = $1 AND tool_use_id = $2";
+// The tools are named as in the index `command_logs_todos`, so that it is used.
+const TODOS: &str = "SELECT tool, input, result FROM command_logs WHERE session_id = $1 \
+     AND tool IN ('TodoWrite', 'TaskCreate', 'TaskUpdate') AND conversation_id = $2 \
+     AND status = 'completed' ORDER BY id DESC LIMIT $3";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    UPSERT.statements().chain([LIST, LIST_NEWEST, KEEP_OUTPUT, OUTPUT])
+    let others = [LIST, LIST_NEWEST, BEFORE, BY_CALL, AGENTS, KEEP_OUTPUT, OUTPUT, TODOS];
+    UPSERT.statements().chain(others)
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -120,6 +146,22 @@ pub struct Filter {
     pub tool: Option<String>,
     /// Only with this status.
     pub status: Option<String>,
+    /// Only with this text in the input or the result, as far as that is kept in the row; in any case.
+    pub text: Option<String>,
+}
+
+impl Filter {
+    /// The text as a pattern of `LIKE`.
+    fn pattern(&self) -> Option<String> {
+        let mut pattern = String::from("%");
+        for c in self.text.as_deref()?.to_lowercase().chars() {
+            if matches!(c, '%' | '_' | '!') {
+                pattern.push('!');
+            }
+            pattern.push(c);
+        }
+        Some(text(&pattern).into_owned() + "%")
+    }
 }
 
 /// Lists a session's tool calls in the order they were made, or the other way round.
@@ -139,10 +181,76 @@ pub async fn list(
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(sql)
         .bind(session.to_string()).bind(at).bind(last)
         .bind(filter.tool.as_deref().map(text)).bind(filter.status.as_deref().map(text))
-        .bind(i64::from(limit) + 1)
+        .bind(filter.pattern()).bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let logs = rows.into_iter().map(Row::log).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(logs, limit, |l| Cursor { at: l.timestamp.0, id: l.id.to_string() }))
+}
+
+/// What was called before a place, the newest first: by the session itself, or by one of its sub-agents.
+pub async fn before(
+    db: &Db,
+    session: SessionId,
+    agent: Option<&str>,
+    before: &Cursor,
+    limit: u32,
+) -> Result<Vec<CommandLog>> {
+    let id: i64 = before.id.parse().unwrap_or(0);
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(BEFORE)
+        .bind(session.to_string()).bind(text(agent.unwrap_or_default()))
+        .bind(before.at).bind(id).bind(i64::from(limit)).fetch_all(c).await?);
+    rows.into_iter().map(Row::log).collect()
+}
+
+/// Finds a call by Claude Code's id of it.
+pub async fn by_call(db: &Db, session: SessionId, call: &ToolUseId) -> Result<Option<CommandLog>> {
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_CALL)
+        .bind(session.to_string()).bind(key(&call.0)).fetch_optional(c).await?);
+    row.map(Row::log).transpose()
+}
+
+/// What a sub-agent did within some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its id.
+    pub id: String,
+    /// When it did something first.
+    pub since: Timestamp,
+    /// What it said and called.
+    pub steps: i64,
+}
+
+/// The sub-agents of a session that did something between two times, both inclusive; the first so many.
+pub async fn agents(
+    db: &Db,
+    session: SessionId,
+    from: Timestamp,
+    to: Timestamp,
+    limit: u32,
+) -> Result<Vec<Agent>> {
+    let rows: Vec<(String, i64, i64)> = on!(read db, c => sqlx::query_as(AGENTS)
+        .bind(session.to_string()).bind(from.0).bind(to.0).bind(i64::from(limit))
+        .fetch_all(c).await?);
+    let agent = |(id, since, steps)| Agent { id, since: Timestamp(since), steps };
+    Ok(rows.into_iter().map(agent).collect())
+}
+
+/// Reads the last calls that changed a conversation's own list of what is to be done, oldest first.
+pub async fn todos(
+    db: &Db,
+    session: SessionId,
+    conversation: &ConversationId,
+    limit: u32,
+) -> Result<Vec<TodoCall>> {
+    let rows: Vec<(String, String, Option<String>)> = on!(read db, c => sqlx::query_as(TODOS)
+        .bind(session.to_string()).bind(&conversation.0).bind(i64::from(limit))
+        .fetch_all(c).await?);
+    rows.into_iter()
+        .rev()
+        .map(|(tool, input, result)| {
+            Ok(TodoCall { tool, input: json("command_logs.input", &input)?, result })
+        })
+        .collect()
 }
 
 /// Reads the whole text of a result that was cut in its row.

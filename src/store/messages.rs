@@ -23,6 +23,10 @@ const LIST: &str =
 const LIST_NEWEST: &str = select!(
     "WHERE session_id = $1 AND (timestamp, id) < ($2, $3) ORDER BY timestamp DESC, id DESC LIMIT $4"
 );
+const BEFORE: &str = select!(
+    "WHERE session_id = $1 AND COALESCE(agent_id, '') = $2 AND (timestamp, id) < ($3, $4) \
+     ORDER BY timestamp DESC, id DESC LIMIT $5"
+);
 const BY_ID: &str = select!("WHERE id = $1");
 const BY_IDEMPOTENCY_KEY: &str = select!("WHERE session_id = $1 AND idempotency_key = $2");
 const UNDER_WAY: &str = select!("WHERE delivery_status IN ('queued', 'sending') ORDER BY id");
@@ -148,6 +152,20 @@ pub async fn list(
     let messages =
         rows.into_iter().map(|r| Ok(r.outgoing()?.message)).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(messages, limit, |m| Cursor { at: m.timestamp.0, id: m.id.to_string() }))
+}
+
+/// What was said before a place, the newest first: by the session itself, or by one of its sub-agents.
+pub async fn before(
+    db: &Db,
+    session: SessionId,
+    agent: Option<&str>,
+    before: &Cursor,
+    limit: u32,
+) -> Result<Vec<Message>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(BEFORE)
+        .bind(session.to_string()).bind(text(agent.unwrap_or_default()))
+        .bind(before.at).bind(&before.id).bind(i64::from(limit)).fetch_all(c).await?);
+    rows.into_iter().map(|r| Ok(r.outgoing()?.message)).collect()
 }
 
 /// Finds a message.

@@ -4,6 +4,7 @@
 //! each of them. Reading functions take a [`Db`], writing ones a [`Tx`]; the [`on!`] macro runs
 //! the same body against whichever database it is.
 
+pub mod activity;
 pub mod audit;
 mod bulk;
 pub mod claims;
@@ -231,6 +232,7 @@ impl Tx {
 #[cfg(test)]
 fn statements() -> Vec<&'static str> {
     let fixed = [
+        activity::STATEMENTS,
         audit::STATEMENTS,
         conversations::STATEMENTS,
         messages::STATEMENTS,

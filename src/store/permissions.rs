@@ -28,6 +28,10 @@ const LIST: &str = select!(
      AND (CAST($4 AS TEXT) IS NULL OR session_id = $4) \
      ORDER BY requested_at DESC, id DESC LIMIT $5"
 );
+const OF_CALLS: &str = select!(
+    "WHERE session_id = $1 AND requested_at >= $2 AND requested_at <= $3 \
+     AND tool_use_id IS NOT NULL ORDER BY requested_at, id LIMIT $4"
+);
 const INSERT: &str = "INSERT INTO permission_requests (id, session_id, conversation_id, tool, \
      input, summary, tool_use_id, agent_type, status, requested_at, updated_at, task_id) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
@@ -42,7 +46,8 @@ const PLACES: &str = "SELECT id, project_id, workspace_path FROM sessions WHERE 
      (SELECT session_id FROM permission_requests ORDER BY requested_at DESC, id DESC LIMIT $1)";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[BY_ID, OPEN, LIST, INSERT, MOVE, DECIDE, MATCH, PLACES];
+pub(super) const STATEMENTS: &[&str] =
+    &[BY_ID, OPEN, LIST, OF_CALLS, INSERT, MOVE, DECIDE, MATCH, PLACES];
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -158,6 +163,21 @@ pub async fn list(
         .fetch_all(c).await?);
     let requests = rows.into_iter().map(|r| Ok(r.request()?.0)).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(requests, limit, |r| Cursor { at: r.requested_at.0, id: r.id.to_string() }))
+}
+
+/// A session's requests about known calls that were asked for between two times, both inclusive; the
+/// first so many.
+pub async fn of_calls(
+    db: &Db,
+    session: SessionId,
+    from: Timestamp,
+    to: Timestamp,
+    limit: u32,
+) -> Result<Vec<PermissionRequest>> {
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(OF_CALLS)
+        .bind(session.to_string()).bind(from.0).bind(to.0).bind(i64::from(limit))
+        .fetch_all(c).await?);
+    rows.into_iter().map(|r| Ok(r.request()?.0)).collect()
 }
 
 /// Where the sessions of the last so many requests are: project and workspace.

@@ -339,7 +339,7 @@ async fn a_source_fills_in_what_another_did_not_know(db: &Db) {
     // Twice in one group.
     let both = ["x", "x"].map(|id| call(&session, id, ToolStatus::Running, 40));
     assert_eq!(write(db, both.to_vec()).await.len(), 1);
-    let filter = logs::Filter { tool: None, status: Some("completed".into()) };
+    let filter = logs::Filter { status: Some("completed".into()), ..Default::default() };
     let list =
         logs::list(db, session.id, &filter, Order::Oldest, None, 100).await.expect("a list").items;
     assert_eq!(list.len(), 40);

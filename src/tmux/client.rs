@@ -123,7 +123,9 @@ impl Task {
         let mut watch = Watch::default();
         let Self { config, requests, outbox, server } = self;
         let mut news = |news| match news {
-            News::Notification(Notification::Sessions) => outbox.sessions_changed(),
+            News::Notification(Notification::Sessions | Notification::Layout) => {
+                outbox.sessions_changed();
+            }
             News::Notification(Notification::Subscription { name, value })
                 if name == SUBSCRIPTION.as_bytes() =>
             {
@@ -131,7 +133,7 @@ impl Task {
                     server.reap();
                 }
             }
-            News::Notification(_) => {}
+            News::Notification(_) | News::Output { .. } => {}
             News::Refused(message) => tracing::debug!(message, "tmux refused a command of its own"),
         };
         loop {

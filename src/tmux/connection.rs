@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
@@ -46,11 +46,26 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, starting the server if there is none, and prepares the connection.
+    /// Connects to the keeper, starting the server if there is none, and prepares the connection.
     pub async fn open(config: &Config) -> Result<Self, TmuxError> {
+        let connection = Self::start(config, keeper(config), true).await?;
+        if !connection.version.is_supported() {
+            return Err(TmuxError::TooOld { found: connection.version.text });
+        }
+        Ok(connection)
+    }
+
+    /// Attaches to session `name` with these client flags: what its panes write comes as news.
+    pub async fn attach(config: &Config, name: &str, flags: &str) -> Result<Self, TmuxError> {
+        let mut command = command(config);
+        command.arg("attach-session").arg("-t").arg(format!("={name}")).args(["-f", flags]);
+        Self::start(config, command, false).await
+    }
+
+    async fn start(config: &Config, mut command: Command, keeper: bool) -> Result<Self, TmuxError> {
         let failed =
             |message: String| TmuxError::Connect { socket: config.socket.clone(), message };
-        let mut child = command(config)
+        let mut child = command
             .spawn()
             .map_err(|source| TmuxError::NotInstalled { binary: config.binary.clone(), source })?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -67,23 +82,22 @@ impl Connection {
             version: Version::parse(""),
             server_pid: 0,
         };
-        match timeout(OPEN_WITHIN, connection.prepare(config)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(Opening::Tmux(error))) => return Err(error),
+        let opening = async {
+            connection.attached().await?;
+            if keeper { connection.prepare(config).await } else { Ok(()) }
+        };
+        match timeout(OPEN_WITHIN, opening).await {
+            Ok(Ok(())) => Ok(connection),
+            Ok(Err(Opening::Tmux(error))) => Err(error),
             Ok(Err(Opening::Lost(reason))) => {
                 let said = read_stderr(stderr).await;
-                return Err(failed(if said.is_empty() { reason } else { said }));
+                Err(failed(if said.is_empty() { reason } else { said }))
             }
-            Err(_) => return Err(failed(format!("no answer within {OPEN_WITHIN:?}"))),
+            Err(_) => Err(failed(format!("no answer within {OPEN_WITHIN:?}"))),
         }
-        if !connection.version.is_supported() {
-            return Err(TmuxError::TooOld { found: connection.version.text });
-        }
-        Ok(connection)
     }
 
     async fn prepare(&mut self, config: &Config) -> Result<(), Opening> {
-        self.attached().await?;
         let identify = CommandLine::new("display-message").raw("-p").arg("#{pid} #{version}");
         let answer = self.ask(identify).await?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -98,7 +112,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until the client is attached to the keeper.
+    /// Waits until the client is attached to its session.
     ///
     /// tmux reads stdin before that, and a command that is about "this client" (`refresh-client`)
     /// would then go to another client or to none.
@@ -107,11 +121,16 @@ impl Connection {
         while !attached {
             self.step(&mut |news| match news {
                 News::Notification(Notification::Attached) => attached = true,
-                News::Notification(_) => {}
+                News::Notification(_) | News::Output { .. } => {}
                 News::Refused(message) => refusal = Some(message),
             })
             .await
-            .map_err(|reason| Opening::Lost(refusal.take().unwrap_or(reason)))?;
+            .map_err(|reason| match refusal.take() {
+                Some(message) if message.starts_with("can't find") => {
+                    Opening::Tmux(TmuxError::NotFound { message })
+                }
+                refusal => Opening::Lost(refusal.unwrap_or(reason)),
+            })?;
         }
         Ok(())
     }
@@ -183,7 +202,8 @@ impl Connection {
                 Item::Notification(Notification::Exit(reason)) => ended = Some(reason),
                 Item::Notification(notification) => news(News::Notification(notification)),
                 Item::Foreign(Block { ok: false, body }) => news(News::Refused(shorten(&body))),
-                Item::Foreign(_) | Item::Output { .. } => {}
+                Item::Output { pane, data } => news(News::Output { pane, data }),
+                Item::Foreign(_) => {}
             };
             self.replies.push(line, &mut emit).map_err(|e| e.to_string())?;
         }
@@ -206,6 +226,13 @@ impl Waiting {
 pub(super) enum News {
     /// A notification.
     Notification(Notification),
+    /// What a pane's program wrote.
+    Output {
+        /// The pane, `%3`.
+        pane: Bytes,
+        /// The bytes.
+        data: Vec<u8>,
+    },
     /// A command that nobody here sent was refused: the opening one, or a hook's.
     Refused(String),
 }
@@ -218,19 +245,24 @@ enum Opening {
     Tmux(TmuxError),
 }
 
-/// The client's command line.
+/// The command line of the client that steers everything: `new-session -A` attaches to the keeper or
+/// makes it. Its program must hold a pane without ever becoming a shell; `tail` sleeps in the kernel.
+fn keeper(config: &Config) -> Command {
+    let mut command = command(config);
+    command.args(["new-session", "-A", "-s", &config.keeper, "-n", "keeper"]);
+    command.args(["-x", "80", "-y", "24", "-f", "no-output,ignore-size"]);
+    command.args(["--", "tail", "-f", "/dev/null"]);
+    command
+}
+
+/// A client's command line, up to tmux's own command.
 ///
 /// - `-u`: without it, and without a UTF-8 locale, tmux replaces what is not ASCII.
-/// - `new-session -A` attaches to the keeper or makes it. Its program must hold a pane without
-///   ever becoming a shell; `tail` sleeps in the kernel.
 /// - A process group of its own: Ctrl+C in the terminal Chorus runs in is not meant for it.
 /// - `/`: a server keeps the folder it was started in busy for ever.
 fn command(config: &Config) -> Command {
     let mut command = Command::new(&config.binary);
-    command.args(["-u", "-f", "/dev/null", "-S"]).arg(&config.socket);
-    command.args(["-C", "new-session", "-A", "-s", &config.keeper, "-n", "keeper"]);
-    command.args(["-x", "80", "-y", "24", "-f", "no-output,ignore-size"]);
-    command.args(["--", "tail", "-f", "/dev/null"]);
+    command.args(["-u", "-f", "/dev/null", "-S"]).arg(&config.socket).arg("-C");
     if let Some(env) = &config.env {
         command.env_clear().envs(env.iter().map(|(key, value)| (key, value)));
     }

@@ -8,6 +8,7 @@
 //! - [`Tmux`] is the handle; [`TmuxEvent`] what happens by itself.
 //! - `protocol` reads the stream, `quote` writes it: both pure.
 //! - `connection` is one client process, `client` the task that replaces it when it is lost.
+//! - [`View`] shows one pane as it is written, by a client of its own.
 
 mod alert;
 mod attach;
@@ -18,8 +19,10 @@ mod events;
 mod format;
 mod protocol;
 mod quote;
+mod screen;
 mod sessions;
 mod types;
+mod view;
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,10 +34,12 @@ use tokio::sync::mpsc;
 
 pub use attach::attach_command;
 pub use error::TmuxError;
+pub use screen::Screen;
 pub use sessions::MAX_PASTE;
 pub use types::{
     Capture, Config, Key, NewSession, Pane, PaneChange, PaneId, Scope, TmuxEvent, Version,
 };
+pub use view::{Seen, View};
 
 use client::{Request, Server};
 use quote::CommandLine;

@@ -101,6 +101,10 @@ pub(super) enum Notification {
     Attached,
     /// Sessions, windows or panes came or went.
     Sessions,
+    /// Panes came, went or changed their size in a window of this client's session.
+    Layout,
+    /// What a pane writes is dropped: this client has not taken it for too long.
+    Paused,
     /// A subscribed format has a new value.
     Subscription {
         /// The subscription's name.
@@ -142,8 +146,9 @@ impl Notification {
             | b"%window-close"
             | b"%unlinked-window-add"
             | b"%unlinked-window-close"
-            | b"%session-renamed"
-            | b"%layout-change" => Self::Sessions,
+            | b"%session-renamed" => Self::Sessions,
+            b"%layout-change" => Self::Layout,
+            b"%pause" => Self::Paused,
             b"%session-changed" => Self::Attached,
             b"%exit" => Self::Exit(rest),
             b"%subscription-changed" => match find(&rest, b" : ") {
@@ -255,9 +260,10 @@ impl<T> Default for Assembler<T> {
 impl<T> Assembler<T> {
     /// Announces a line of commands that yields `blocks` replies.
     ///
-    /// With `fence`, the line is one command, and the next line sent prints that word.
+    /// With `fence`, the reply to its last command is what a program chose, and the next line sent
+    /// prints that word.
     pub fn expect(&mut self, tag: T, blocks: usize, fence: Option<String>) {
-        debug_assert!(blocks == 1 || blocks > 0 && fence.is_none());
+        debug_assert!(blocks > 0);
         self.expected.push_back(Expected { tag, blocks, fence, done: Vec::new() });
     }
 
@@ -279,7 +285,11 @@ impl<T> Assembler<T> {
     ) -> Result<(), ProtocolError> {
         let Some(open) = &mut self.open else { return self.between_blocks(&line, emit) };
         let fence = match self.expected.front() {
-            Some(Expected { fence: Some(fence), .. }) if open.guard.flags & 1 == 1 => Some(fence),
+            Some(Expected { fence: Some(fence), blocks, done, .. })
+                if open.guard.flags & 1 == 1 && done.len() + 1 == *blocks =>
+            {
+                Some(fence)
+            }
             _ => None,
         };
         match fence {

@@ -156,16 +156,11 @@ impl Tmux {
     /// [`TmuxError::PaneDead`] if the program has ended, [`TmuxError::NotFound`] without the pane,
     /// [`TmuxError::Invalid`] for a NUL or more than [`MAX_PASTE`] bytes.
     pub async fn paste(&self, pane: PaneId, text: &str) -> Result<(), TmuxError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        check_text("the text", text.as_bytes(), MAX_PASTE)?;
         if text.is_empty() {
             return Ok(());
         }
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let buffer = format!("chorus-{}-{number}", std::process::id());
-        let line = CommandLine::new("set-buffer").raw(format!("-b {buffer} --")).arg(text);
-        let paste = format!("paste-buffer -p -r -d -b {buffer} -t {pane}");
-        let outcome = self.run_if_alive(pane, line.then_if_alive(pane, &paste)).await;
+        let (line, buffer) = paste(pane, text)?;
+        let outcome = self.run_if_alive(pane, line).await;
         if let Err(TmuxError::PaneDead(_) | TmuxError::NotFound { .. }) = outcome {
             self.run(CommandLine::new("delete-buffer").raw(format!("-b {buffer}"))).await?;
         }
@@ -210,6 +205,17 @@ impl Tmux {
         let last = self.run(line).await?.pop().unwrap_or_default();
         if last == DEAD.as_bytes() { Err(TmuxError::PaneDead(pane)) } else { Ok(()) }
     }
+}
+
+/// The line that pastes text, and the name of the buffer that it leaves if the pane is dead.
+pub(super) fn paste(pane: PaneId, text: &str) -> Result<(CommandLine, String), TmuxError> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    check_text("the text", text.as_bytes(), MAX_PASTE)?;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let buffer = format!("chorus-{}-{number}", std::process::id());
+    let line = CommandLine::new("set-buffer").raw(format!("-b {buffer} --")).arg(text);
+    let paste = format!("paste-buffer -p -r -d -b {buffer} -t {pane}");
+    Ok((line.then_if_alive(pane, &paste), buffer))
 }
 
 /// Refuses session names that mean something to tmux's targets or formats.

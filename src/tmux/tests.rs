@@ -10,6 +10,7 @@ use super::*;
 mod panes;
 mod pasting;
 mod server;
+mod views;
 
 /// A server on a private socket in a folder that goes with it.
 struct Server {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::diff::{self, DiffLine, LineKind};
+use super::diff::{self, DiffLine};
 use super::markdown::{self, SafeHtml};
 use crate::domain::ids::SessionId;
 use crate::domain::permission::{PermissionRequest, in_full, subject};
@@ -66,7 +66,8 @@ impl Card {
     }
 }
 
-fn ask(tool: &str, input: &Value) -> Ask {
+/// What a call would do, or has done, by its input.
+pub fn ask(tool: &str, input: &Value) -> Ask {
     let word = |key: &str| input.get(key).and_then(Value::as_str);
     let questions = question::questions(tool, input);
     if !questions.is_empty() {

@@ -4,13 +4,20 @@
 //! changed, by the page's own address with `?part=…`. All that a page changes goes through the public API. No inline
 //! script, nothing from elsewhere, works offline.
 
+<<<<<<< HEAD
 mod address;
+=======
+mod activity;
+>>>>>>> main
 mod assets;
 mod cards;
 mod diff;
 mod documents;
 mod markdown;
 mod now;
+mod plain;
+mod session;
+mod settings;
 mod shell;
 mod tasks;
 
@@ -38,8 +45,14 @@ pub fn router() -> Router<Arc<App>> {
         .route("/assets/{version}/{*file}", get(assets::serve))
         .route("/parts/waiting", get(waiting))
         .merge(now::router())
+<<<<<<< HEAD
         .merge(tasks::router())
         .merge(documents::router())
+=======
+        .merge(activity::router())
+        .merge(settings::router())
+        .merge(session::router())
+>>>>>>> main
 }
 
 /// The line on every page that says what waits for a person.

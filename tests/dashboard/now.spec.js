@@ -12,7 +12,7 @@ test("a session that was created appears in the dashboard without a reload", asy
 
 test("its status shows as idle", async ({ page }) => {
   await page.goto("/");
-  await expect(page.locator("#sessions article", { hasText: "first" }).locator(".state")).toHaveText("idle");
+  await expect(page.locator("#sessions .row", { hasText: "first" }).locator(".state")).toHaveText("idle");
 });
 
 test("a permission request appears as a card; Approve lets the tool run", async ({ page }) => {
@@ -21,7 +21,7 @@ test("a permission request appears as a card; Approve lets the tool run", async 
   const card = page.locator(".ask", { hasText: "asks" });
   await expect(card).toContainText("touch made-by-bash.txt");
   await expect(page).toHaveTitle(/^\(1\) Now/);
-  await expect(page.locator("#sessions article", { hasText: "asks" }).locator(".state")).toHaveText("waiting");
+  await expect(page.locator("#sessions .row", { hasText: "asks" }).locator(".state")).toHaveText("waiting");
   await card.getByRole("button", { name: "Approve" }).click();
   await expect(card).toHaveCount(0);
   await expect(page).toHaveTitle(/^Now/);

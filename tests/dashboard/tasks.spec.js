@@ -1,5 +1,4 @@
 const { test, expect } = require("@playwright/test");
-const { AxeBuilder } = require("@axe-core/playwright");
 const { api, endServers, play, screen, waitFor, waitForStatus, write } = require("./world");
 
 test.afterAll(endServers);
@@ -118,7 +117,7 @@ test("drag a task to another place, or move it there by key", async ({ page }) =
 
 test("filter by label, status and order; the address can be shared", async ({ page }) => {
   await open(page, "/tasks");
-  await page.getByLabel("Label").fill("bug");
+  await page.getByRole("searchbox", { name: "Label" }).fill("bug");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/label=bug/);
   await expect.poll(() => titles(page)).toEqual(["Fix the flaky tests"]);
@@ -265,15 +264,3 @@ test("hostile titles, labels, notes, descriptions and results: nothing runs, not
   await row(page, made.id).getByRole("button", { name: "Save" }).click();
   expect((await task(made.id)).title).toBe(made.title);
 });
-
-for (const theme of ["light", "dark"]) {
-  test(`axe finds nothing on the pages of tasks (${theme})`, async ({ page }) => {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    const [any] = await api("GET", "/api/tasks");
-    for (const where of ["/tasks", "/tasks?view=board", `/tasks/${any.id}`, "/tasks?new=task"]) {
-      await open(page, where);
-      const { violations } = await new AxeBuilder({ page }).analyze();
-      expect(violations.map((v) => `${where} ${v.id}: ${v.nodes.map((n) => n.html).join("\n")}`)).toEqual([]);
-    }
-  });
-}

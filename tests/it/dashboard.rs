@@ -47,7 +47,7 @@ async fn tell(world: World, spec: &str) {
         .arg(tests().join("test-results").join(spec))
         .arg(format!("{spec}.spec.js"))
         .env("CHORUS_WORLD", description.to_string())
-        .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .envs(std::env::var_os("CHORUS_SCREENSHOTS").map(|folder| ("CHORUS_SCREENSHOTS", folder)))
         .current_dir(tests());
     let output = processes::run(command).await;
     assert!(output.code == Some(0), "{}\n{}", output.stdout, output.stderr);
@@ -61,4 +61,14 @@ async fn now() {
 #[tokio::test]
 async fn tasks() {
     tell(World::start().await, "tasks").await;
+}
+
+#[tokio::test]
+async fn documents() {
+    tell(World::build().env("EDITOR", "vi").start().await, "documents").await;
+}
+
+#[tokio::test]
+async fn pages() {
+    tell(World::start().await, "pages").await;
 }

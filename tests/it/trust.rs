@@ -34,6 +34,8 @@ async fn nothing_that_an_agent_starts_can_change_anything() {
     assert!(lines.len() >= 12, "{lines:?}");
     // Who shows notices keeps the desktop silent.
     lines.push("GET /api/events?notices=true".into());
+    // Who types answers dialogs.
+    lines.push("GET /api/sessions/agent/terminal?write=true".into());
     let script = format!(
         r#"
         call() {{ # how, way, method, path

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Result;
 
 use super::{done, json, line, safe};
-use crate::config::Loaded;
+use crate::config::{Loaded, Setting};
 use crate::doctor::{Finding, Level};
 use crate::services::database::Checked;
 use crate::services::notices::{NoticeAttempt, NoticeOutcome};
@@ -14,20 +14,17 @@ use crate::services::user_hooks;
 
 /// Prints every setting with its origin.
 pub fn config(loaded: &Loaded, as_json: bool) -> Result<()> {
-    let whole = serde_json::to_value(&loaded.config)?;
-    // A setting in a table goes by the name that its origin has: `notify.desktop`.
-    let value = |key: &String| whole.pointer(&format!("/{}", key.replace('.', "/"))).cloned();
-    let values: serde_json::Map<_, _> =
-        loaded.origins.keys().map(|key| (key.clone(), value(key).unwrap_or_default())).collect();
+    let settings = loaded.settings();
     if as_json {
+        let values: serde_json::Map<_, _> =
+            settings.into_iter().map(|s| (s.name, s.value)).collect();
         let origins = serde_json::to_value(&loaded.origins)?;
         return json(
             &serde_json::json!({ "values": values, "origins": origins, "warnings": loaded.warnings }),
         );
     }
-    for (key, value) in &values {
-        let origin = loaded.origins.get(key).map(ToString::to_string).unwrap_or_default();
-        say!("{key:25} {value}  ({origin})");
+    for Setting { name, value, origin } in settings {
+        say!("{name:25} {value}  ({origin})");
     }
     for warning in &loaded.warnings {
         say!("warning: {warning}");

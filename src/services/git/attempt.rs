@@ -8,7 +8,7 @@ use super::{backend, ready};
 use crate::domain::ids::TaskId;
 use crate::domain::project::Project;
 use crate::domain::session::{Launch, Session};
-use crate::domain::task::{Attempt, GitBackend};
+use crate::domain::task::GitBackend;
 use crate::git::{Backend, Branch, GitError, slug};
 
 /// Names that are tried for a branch.
@@ -31,19 +31,6 @@ pub struct Prepared {
     pub worktree: Option<String>,
     /// The directory to work in.
     pub workspace: PathBuf,
-}
-
-impl Prepared {
-    /// The attempt that works there.
-    pub fn on(&self, attempt: Attempt) -> Attempt {
-        Attempt {
-            git_backend: self.backend,
-            branch: self.branch.clone(),
-            base_commit: self.base_commit.clone(),
-            worktree: self.worktree.clone(),
-            ..attempt
-        }
-    }
 }
 
 /// How a task's Claude is launched, because of where it works.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use super::super::{App, launch};
+use super::Prepared;
 use crate::domain::git::BackendChoice;
 use crate::domain::project::Project;
 use crate::domain::task::{Attempt, GitBackend};
@@ -123,20 +124,44 @@ pub async fn base(project: &Project, repository: &Repository) -> Result<Option<S
     Ok(there.then(|| TARGET.to_owned()))
 }
 
-/// The backend and the branch of an attempt. `None` if nothing keeps its edits apart.
-pub async fn of(
+/// What an attempt works on, or was to work on.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    backend: GitBackend,
+    branch: &'a Option<String>,
+    base_commit: &'a Option<String>,
+    worktree: &'a Option<String>,
+}
+
+impl<'a> From<&'a Attempt> for Place<'a> {
+    fn from(a: &'a Attempt) -> Self {
+        let (branch, base_commit, worktree) = (&a.branch, &a.base_commit, &a.worktree);
+        Self { backend: a.git_backend, branch, base_commit, worktree }
+    }
+}
+
+impl<'a> From<&'a Prepared> for Place<'a> {
+    fn from(p: &'a Prepared) -> Self {
+        let (branch, base_commit, worktree) = (&p.branch, &p.base_commit, &p.worktree);
+        Self { backend: p.backend, branch, base_commit, worktree }
+    }
+}
+
+/// The backend and the branch of a place. `None` if nothing keeps its edits apart.
+pub async fn of<'a>(
     app: &App,
     project: &Project,
-    attempt: &Attempt,
+    place: impl Into<Place<'a>>,
 ) -> Result<Option<(Backend, Branch)>, GitError> {
-    let (Some(name), Some(base)) = (&attempt.branch, &attempt.base_commit) else { return Ok(None) };
+    let place = place.into();
+    let (Some(name), Some(base)) = (place.branch, place.base_commit) else { return Ok(None) };
     let repository = repository(app, Path::new(&project.root)).await?;
     let root = repository.root.clone();
-    let (backend, dir) = match attempt.git_backend {
+    let (backend, dir) = match place.backend {
         GitBackend::None => return Ok(None),
         GitBackend::Gitbutler => (Backend::GitButler(GitButler { repository }), root),
         GitBackend::Worktree => {
-            let dir = attempt.worktree.as_ref().map_or(root, PathBuf::from);
+            let dir = place.worktree.as_ref().map_or(root, PathBuf::from);
             let folder = dir.parent().map_or_else(|| folder(app, project), Path::to_owned);
             (Backend::Worktree(Worktrees { repository, folder }), dir)
         }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::super::App;
 use super::super::error::Error;
+use super::backend::Place;
 use super::commit::{commit, noted};
 use super::{backend, claims, show};
 use crate::domain::event::{EventKind, NewEvent};
@@ -66,9 +67,7 @@ pub async fn settle(app: &App, task: &Task, attempt: &Attempt) {
 pub async fn finish(app: &App, task: &Task, attempt: &Attempt) {
     if attempt.outcome == Some(AttemptOutcome::Undelivered) {
         // Nobody has worked in it.
-        if let Err(e) = take_back(app, task, attempt).await {
-            tracing::warn!(task = %task.id, error = %e, "an unused branch was not removed");
-        }
+        take_back(app, task, attempt).await;
     } else {
         settle(app, task, attempt).await;
     }
@@ -87,15 +86,23 @@ pub async fn finish(app: &App, task: &Task, attempt: &Attempt) {
 }
 
 /// Takes a branch away that nothing was done on.
-async fn take_back(app: &App, task: &Task, attempt: &Attempt) -> Result<(), Error> {
-    let project = project(app, task).await?;
-    let Some((backend, branch)) = backend::of(app, &project, attempt).await? else { return Ok(()) };
-    let _turn = app.git.turns.take(&backend.repository().common).await;
-    let tip = backend.repository().tip(&branch.name).await?;
-    if tip.as_ref() == Some(&branch.base) {
-        backend.discard(&branch).await?;
+pub async fn take_back<'a>(app: &App, task: &Task, place: impl Into<Place<'a>>) {
+    let place = place.into();
+    let taken_back = async {
+        let project = project(app, task).await?;
+        let Some((backend, branch)) = backend::of(app, &project, place).await? else {
+            return Ok(());
+        };
+        let _turn = app.git.turns.take(&backend.repository().common).await;
+        let tip = backend.repository().tip(&branch.name).await?;
+        if tip.as_ref() == Some(&branch.base) {
+            backend.discard(&branch).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    if let Err(e) = taken_back.await {
+        tracing::warn!(task = %task.id, error = %e, "an unused branch was not removed");
     }
-    Ok(())
 }
 
 /// Takes a finished attempt's branch away, with its edits and its worktree. Tells its last commit, from

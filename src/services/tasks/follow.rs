@@ -56,7 +56,7 @@ pub(super) fn change(
     if let Some(attempt) = known.attempt.clone().filter(|_| known.attempt != before.attempt) {
         unit.write(Write::SaveAttempt { task: id, attempt: Box::new(attempt) });
     }
-    tell(unit, &before.task, task, changed);
+    tell(unit, Some(before.task.status), task, changed);
     let task = task.clone();
     live.tasks.put(known);
     // Room, a task that is ready, or one that waited for this.
@@ -64,7 +64,8 @@ pub(super) fn change(
     Ok(task)
 }
 
-fn tell(unit: &mut Unit, before: &Task, task: &Task, changed: &[&str]) {
+/// Tells of a task: of its status if it has another one than `before`, else of what has changed.
+pub(super) fn tell(unit: &mut Unit, before: Option<TaskStatus>, task: &Task, changed: &[&str]) {
     let mut data = json!({
         "task_id": task.id,
         "session_id": task.session_id,
@@ -74,25 +75,19 @@ fn tell(unit: &mut Unit, before: &Task, task: &Task, changed: &[&str]) {
         "result": task.result,
         "at": unit.now,
     });
-    let kind = if before.status == task.status {
-        data["status"] = json!(task.status);
-        data["changed"] = json!(changed);
-        EventKind::TaskUpdate
-    } else {
-        data["old_status"] = json!(before.status);
-        data["new_status"] = json!(task.status);
-        EventKind::TaskStatus
+    let kind = match before.filter(|before| *before != task.status) {
+        None => {
+            data["status"] = json!(task.status);
+            data["changed"] = json!(changed);
+            EventKind::TaskUpdate
+        }
+        Some(before) => {
+            data["old_status"] = json!(before);
+            data["new_status"] = json!(task.status);
+            EventKind::TaskStatus
+        }
     };
     unit.write(Write::Event(NewEvent::of(kind, task.session_id, unit.now, &data)));
-}
-
-/// Tells of a task that is new.
-pub(super) fn tell_new(unit: &mut Unit, task: &Task) {
-    let data = json!({
-        "task_id": task.id, "session_id": null, "project_id": task.project_id, "title": task.title,
-        "status": task.status, "queued": task.queued, "changed": ["created"], "at": unit.now,
-    });
-    unit.write(Write::Event(NewEvent::of(EventKind::TaskUpdate, None, unit.now, &data)));
 }
 
 /// Notes what a session works on.

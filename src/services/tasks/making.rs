@@ -9,10 +9,9 @@ use super::checks::{
     check_needs, check_options, check_text, invalid, named_project, prepare_references,
 };
 use super::finding::{View, view};
-use super::follow::{act, change, tell_new, unknown};
+use super::follow::{act, change, tell, unknown};
 use super::{load, templates, wake};
 use crate::domain::audit::{Act, Actor};
-use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::reference::Wanted;
 use crate::domain::task::{
@@ -140,7 +139,7 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
                 let (reference, at) = (Box::new(reference), now);
                 unit.write(Write::AddReference { reference, at, id: Slot::default() });
             }
-            tell_new(unit, &task);
+            tell(unit, None, &task, &["created"]);
             wake(unit);
             live.tasks.put(Known { task, attempt: None });
             Ok(id)
@@ -232,12 +231,7 @@ pub async fn remove(app: &Arc<App>, id: TaskId, actor: Actor) -> Result<(), Erro
             git::claims::release(live, unit, id);
             unit.write(Write::DeleteTask(id));
             unit.write(Write::Audit(act(unit.now, actor, "task.deleted", &task)));
-            let data = json!({
-                "task_id": id, "session_id": task.session_id, "project_id": task.project_id,
-                "title": task.title, "status": task.status, "changed": ["deleted"], "at": unit.now,
-            });
-            let event = NewEvent::of(EventKind::TaskUpdate, None, unit.now, &data);
-            unit.write(Write::Event(event));
+            tell(unit, None, &task, &["deleted"]);
             live.tasks.forget(id);
             wake(unit);
             Ok(())

@@ -1,10 +1,11 @@
 //! The desk: what goes on with tasks unasked. It starts what waits in the queue when there is room,
 //! completes tasks whose last turn is over, and sees to what they leave behind.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{MutexGuard, Notify, mpsc};
+use tokio::sync::{MutexGuard, Notify};
 use tokio::time::sleep;
 
 use super::follow::{act, change, end};
@@ -32,6 +33,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 const WORDS: usize = 10_000;
 
 /// Something to see to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Order {
     Settle(TaskId),
     End(SessionId),
@@ -45,7 +47,9 @@ pub struct Desk(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     queue: Notify,
-    orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
+    /// What is to be seen to: each task and session once, however often it was said.
+    orders: Mutex<BTreeSet<Order>>,
+    ordered: Notify,
     linking: tokio::sync::Mutex<()>,
     naming: tokio::sync::Mutex<()>,
 }
@@ -72,11 +76,12 @@ impl Desk {
     }
 
     fn order(&self, order: Order) {
-        let orders = self.0.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(orders) = &*orders {
-            // The receiver takes an order and is done with it: none pile up.
-            let _ = orders.send(order);
-        }
+        self.0.orders.lock().unwrap_or_else(PoisonError::into_inner).insert(order);
+        self.0.ordered.notify_one();
+    }
+
+    fn take_orders(&self) -> BTreeSet<Order> {
+        std::mem::take(&mut *self.0.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Held while it is decided what a task depends on, so that no circle is made of two halves.
@@ -92,18 +97,17 @@ impl Desk {
 
 /// Begins to look after tasks.
 pub fn start(app: &Arc<App>) {
-    let (orders, mut taken) = mpsc::unbounded_channel();
-    *app.desk.0.orders.lock().unwrap_or_else(PoisonError::into_inner) = Some(orders);
     let desk = app.clone();
     app.tasks.spawn(async move {
         loop {
-            let order = tokio::select! {
+            tokio::select! {
                 () = desk.shutdown.cancelled() => return,
-                order = taken.recv() => order,
-            };
-            let Some(order) = order else { return };
-            let app = desk.clone();
-            desk.tasks.spawn(async move { see_to(&app, order).await });
+                () = desk.desk.0.ordered.notified() => {}
+            }
+            for order in desk.desk.take_orders() {
+                let app = desk.clone();
+                desk.tasks.spawn(async move { see_to(&app, order).await });
+            }
         }
     });
     let queue = app.clone();
@@ -240,7 +244,7 @@ async fn next(app: &Arc<App>) -> Result<bool, Error> {
     let Some(task) = candidate(app).await? else { return Ok(false) };
     let id = task.id;
     let attempt = tasks::last_attempt(&app.db, id).await?;
-    match starting::begin(app, Known { task, attempt }, MessageSource::Chorus).await {
+    match starting::begin(app, Known { task, attempt }, false, MessageSource::Chorus).await {
         Ok(Some(start)) => {
             let launching = app.clone();
             // Its failure is told to the task.

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use super::finding::{View, view};
 use super::follow::{act, change, check, set_task, unknown};
-use super::making::{Patch, update};
 use super::{load, workspace};
 use crate::claude::profile::Profile;
 use crate::domain::ids::{MessageId, SessionId, TaskId};
 use crate::domain::message::MessageSource;
 use crate::domain::prompt::Prompt;
 use crate::domain::session::{ClaudeStatus, Launch, Session, SessionName, Status};
-use crate::domain::task::{self, Attempt, GitBackend, PromptAs, Task, TaskStatus};
+use crate::domain::task::{self, Attempt, PromptAs, Task, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::services::engine::{Effect, Unit};
 use crate::services::error::Error;
+use crate::services::git::Prepared;
 use crate::services::live::{Known, Live};
-use crate::services::{App, couriers, elsewhere, launch, projects, references, sessions};
+use crate::services::{App, couriers, elsewhere, git, launch, projects, references, sessions};
 use crate::store::messages::Outgoing;
 use crate::store::{Write, tasks};
 
@@ -123,14 +123,8 @@ pub async fn start(
     use_stored: bool,
     by: MessageSource,
 ) -> Result<View, Error> {
-    let mut known = load(app, id).await?;
+    let known = load(app, id).await?;
     check(&known.task, TaskStatus::Assigned)?;
-    if use_stored && !known.task.options.use_stored_text {
-        known.task.options.use_stored_text = true;
-        let patch = Patch { options: Some(known.task.options.clone()), ..Patch::default() };
-        update(app, id, patch, by.into()).await?;
-        known = load(app, id).await?;
-    }
     let needs = tasks::needs(&app.db, id).await?;
     let waits = needs.iter().any(|n| n.status != TaskStatus::Completed);
     let (most, held) = (app.config.max_sessions, known.clone());
@@ -144,20 +138,28 @@ pub async fn start(
             if free && !waits {
                 return Ok(false);
             }
-            enqueue(live, unit, id, by)?;
+            enqueue(live, unit, id, use_stored, by)?;
             Ok::<_, Error>(true)
         })
         .await?;
-    if !queued && let Some(start) = begin(app, known, by).await? {
+    if !queued && let Some(start) = begin(app, known, use_stored, by).await? {
         launch(app, id, start).await?;
     }
     view(app, id).await
 }
 
-fn enqueue(live: &mut Live, unit: &mut Unit, id: TaskId, by: MessageSource) -> Result<(), Error> {
-    let task = change(live, unit, id, &["queued"], |task, _, _| {
+fn enqueue(
+    live: &mut Live,
+    unit: &mut Unit,
+    id: TaskId,
+    use_stored: bool,
+    by: MessageSource,
+) -> Result<(), Error> {
+    let changed: &[&str] = if use_stored { &["queued", "options"] } else { &["queued"] };
+    let task = change(live, unit, id, changed, |task, _, _| {
         task.queued = true;
         task.result = None;
+        task.options.use_stored_text |= use_stored;
     })?;
     unit.write(Write::Audit(act(unit.now, by.into(), "task.queued", &task)));
     Ok(())
@@ -168,9 +170,11 @@ fn enqueue(live: &mut Live, unit: &mut Unit, id: TaskId, by: MessageSource) -> R
 pub(super) async fn begin(
     app: &Arc<App>,
     known: Known,
+    use_stored: bool,
     by: MessageSource,
 ) -> Result<Option<launch::Start>, Error> {
-    let task = known.task.clone();
+    let mut task = known.task.clone();
+    task.options.use_stored_text |= use_stored;
     let project = projects::get(app, task.project_id).await?;
     let claude = launch::installed(app).await?;
     let prompt = told(app, &task, &claude.version).await?.text().to_owned();
@@ -194,11 +198,10 @@ pub(super) async fn begin(
         fork_of: None,
         idempotency_key: None,
     };
-    let unused = || attempt(SessionId::new(), true, None, String::new(), task.created_at);
     let (prepared, start) = match sessions::prepare(app, new).await {
         Ok(made) => made,
         Err(e) => {
-            workspace::take_back(app, &task, &place, unused()).await;
+            git::take_back(app, &task, &place).await;
             return Err(in_options(e));
         }
     };
@@ -215,18 +218,18 @@ pub(super) async fn begin(
             let free = has_room(live, most) && limited(live, &task.options.launch).is_none();
             if !free || task.queued && task.updated_at != seen {
                 if !task.queued {
-                    enqueue(live, unit, id, by)?;
+                    enqueue(live, unit, id, use_stored, by)?;
                 }
                 return Ok(false);
             }
             let message = prepared.begin(live, unit, Some(id))?;
-            let attempt = kept.on(attempt(session, true, message, prompt, unit.now));
-            give(live, unit, id, attempt, by, "task.started")?;
+            let attempt = attempt(session, true, &kept, message, prompt, unit.now);
+            give(live, unit, id, (attempt, use_stored), by, "task.started")?;
             Ok::<_, Error>(true)
         })
         .await;
     if !matches!(begun, Ok(true)) {
-        workspace::take_back(app, &task, &place, unused()).await;
+        git::take_back(app, &task, &place).await;
     }
     Ok(begun?.then_some(start))
 }
@@ -247,6 +250,7 @@ pub(super) async fn launch(
 fn attempt(
     session: SessionId,
     own_session: bool,
+    place: &Prepared,
     message: Option<MessageId>,
     prompt: String,
     now: Timestamp,
@@ -255,10 +259,10 @@ fn attempt(
         number: 0,
         session_id: session,
         own_session,
-        git_backend: GitBackend::None,
-        branch: None,
-        base_commit: None,
-        worktree: None,
+        git_backend: place.backend,
+        branch: place.branch.clone(),
+        base_commit: place.base_commit.clone(),
+        worktree: place.worktree.clone(),
         prompt,
         message_id: message,
         turn_ended_at: None,
@@ -271,18 +275,20 @@ fn attempt(
     }
 }
 
-/// Gives a task to a session.
+/// Gives a task to a session: its next attempt begins, with the text that references were made for if
+/// that is wanted.
 fn give(
     live: &mut Live,
     unit: &mut Unit,
     id: TaskId,
-    attempt: Attempt,
+    (attempt, use_stored): (Attempt, bool),
     by: MessageSource,
     action: &'static str,
 ) -> Result<(), Error> {
     let task = change(live, unit, id, &[], |task, last, now| {
         task.status = TaskStatus::Assigned;
         task.queued = false;
+        task.options.use_stored_text |= use_stored;
         task.attempts += 1;
         task.session_id = Some(attempt.session_id);
         task.result = None;
@@ -334,13 +340,12 @@ pub async fn assign(
             live.queue_mut(session_id).push_back(outgoing.clone());
             unit.write(Write::AddMessage { message: Box::new(outgoing), idempotency_key: None });
             unit.then(Effect::WakeCourier(session_id));
-            let attempt = kept.on(attempt(session_id, false, Some(message), prompt, unit.now));
-            give(live, unit, id, attempt, by, "task.assigned")
+            let attempt = attempt(session_id, false, &kept, Some(message), prompt, unit.now);
+            give(live, unit, id, (attempt, false), by, "task.assigned")
         })
         .await;
     if let Err(e) = given {
-        let unused = attempt(session_id, false, None, String::new(), task.created_at);
-        workspace::take_back(app, &task, &place, unused).await;
+        git::take_back(app, &task, &place).await;
         return Err(e);
     }
     view(app, id).await

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::project::Project;
-use crate::domain::task::{Attempt, AttemptOutcome, Task};
+use crate::domain::task::Task;
 use crate::services::error::Error;
 use crate::services::git::{self, Prepared};
 use crate::services::{App, projects};
@@ -28,10 +28,4 @@ pub async fn join(
 ) -> Result<Prepared, Error> {
     let directory = Path::new(directory);
     git::prepare(app, project, (task.id, &task.title), task.options.git, directory, false).await
-}
-
-/// Takes back what was made ready for an attempt that did not come about.
-pub async fn take_back(app: &Arc<App>, task: &Task, prepared: &Prepared, attempt: Attempt) {
-    let outcome = Some(AttemptOutcome::Undelivered);
-    git::finish(app, task, &Attempt { outcome, ..prepared.on(attempt) }).await;
 }

@@ -118,7 +118,8 @@ pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
         assert_eq!(sent.map(|o| o.message.id), Some(id));
         let found = sessions::by_idempotency_key(db, &odd).await.expect("read");
         assert_eq!(found, sessions::by_name(db, &odd).await.expect("read"));
-        let filter = logs::Filter { tool: Some(odd.clone()), status: Some(odd) };
+        let filter =
+            logs::Filter { tool: Some(odd.clone()), status: Some(odd.clone()), text: Some(odd) };
         logs::list(db, session.id, &filter, Order::Oldest, None, 10).await.expect("a list");
     }
 }

@@ -1,0 +1,192 @@
+//! What a session has changed, file by file, to be read and commented on.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::highlight::{Highlighter, Piece, language};
+use super::patch::{FilePatch, Side, read};
+use super::{Asks, Frame, Head, Wanted, frame_part};
+use crate::api::problem::{Path, Problem, Query};
+use crate::domain::session::Session;
+use crate::services::error::Error;
+use crate::services::git::{self, Changes};
+use crate::services::{App, sessions};
+use crate::web::plain::plain;
+use crate::web::shell::Shell;
+use crate::web::{html, no_such_part};
+
+/// Lines of one file that are shown at once; a longer one is opened in an editor.
+const LINES: usize = 3_000;
+/// A line that is longer is cut: it is no line that people read. Characters.
+const LONGEST: usize = 2_000;
+
+#[derive(Template)]
+#[template(path = "session/changes.html")]
+struct Page {
+    shell: Shell,
+    head: Head,
+    asks: Asks,
+    tab: &'static str,
+    diffs: Diffs,
+}
+
+#[derive(Template)]
+#[template(path = "session/diffs.html")]
+struct Diffs {
+    session: String,
+    /// Why there is nothing to show.
+    problem: String,
+    branch: String,
+    worktree: String,
+    sections: Vec<Section>,
+    /// Files that git does not track yet.
+    untracked: Vec<String>,
+    cut: bool,
+}
+
+/// What is on the branch, or what is not committed.
+struct Section {
+    title: &'static str,
+    files: Vec<File>,
+}
+
+struct File {
+    id: String,
+    path: String,
+    about: String,
+    added: usize,
+    removed: usize,
+    hunks: Vec<Hunk>,
+    /// Lines that are not shown.
+    left_out: usize,
+}
+
+struct Hunk {
+    heading: String,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    class: &'static str,
+    sign: char,
+    old: Option<u32>,
+    new: Option<u32>,
+    pieces: Vec<Piece>,
+    open: bool,
+}
+
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let session = sessions::find(&app, &name).await?;
+    match wanted.part.as_deref() {
+        None => {
+            let Frame { shell, head, asks, tab } = Frame::of(&app, &session, "changes").await?;
+            let diffs = diffs(&app, &session).await?;
+            html(Page { shell, head, asks, tab, diffs })
+        }
+        Some("diffs") => html(diffs(&app, &session).await?),
+        Some(part) => frame_part(&app, &session, part).await?.ok_or_else(|| no_such_part(part)),
+    }
+}
+
+async fn diffs(app: &Arc<App>, session: &Session) -> Result<Diffs, Problem> {
+    let changes = match git::session_diff(app, session).await {
+        Ok(changes) => changes,
+        // No repository is no failure of the page.
+        Err(Error::Conflict { problem }) => {
+            return Ok(Diffs { problem, ..Diffs::empty(session) });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Changes { branch, worktree, problem, committed, uncommitted, uncommitted_diff, .. } =
+        changes;
+    let cut = committed.cut || uncommitted_diff.cut;
+    let shown: Vec<FilePatch> = read(&uncommitted_diff.patch);
+    let tracked = |path: &String| shown.iter().any(|file| file.path == *path);
+    let untracked = uncommitted.into_iter().map(|c| c.path).filter(|p| !tracked(p));
+    let untracked: Vec<String> = untracked.map(|path| plain(&path)).collect();
+    let sections = [
+        section("On the branch", "committed", read(&committed.patch)),
+        section("Not committed yet", "uncommitted", shown),
+    ];
+    Ok(Diffs {
+        problem: problem.unwrap_or_default(),
+        branch: branch.unwrap_or_default(),
+        worktree: worktree.unwrap_or_default(),
+        sections: sections.into_iter().filter(|s| !s.files.is_empty()).collect(),
+        untracked,
+        cut,
+        ..Diffs::empty(session)
+    })
+}
+
+impl Diffs {
+    fn empty(session: &Session) -> Self {
+        Self {
+            session: session.id.to_string(),
+            problem: String::new(),
+            branch: String::new(),
+            worktree: String::new(),
+            sections: Vec::new(),
+            untracked: Vec::new(),
+            cut: false,
+        }
+    }
+}
+
+fn section(title: &'static str, name: &'static str, patches: Vec<FilePatch>) -> Section {
+    let numbered = patches.into_iter().enumerate();
+    let files = numbered.map(|(at, patch)| file(format!("{name}-{at}"), patch)).collect();
+    Section { title, files }
+}
+
+fn file(id: String, patch: FilePatch) -> File {
+    let FilePatch { path, about, hunks, added, removed } = patch;
+    let language = language(&path);
+    let mut room = LINES;
+    let mut left_out = 0;
+    let hunks = hunks.into_iter().map(|hunk| {
+        // Two: what is open in the old text is not so in the new one.
+        let mut now = Highlighter::new(language);
+        let mut before = Highlighter::new(language);
+        let lines = hunk.lines.into_iter().filter_map(|line| {
+            if room == 0 {
+                left_out += 1;
+                return None;
+            }
+            room -= 1;
+            let text = visible(&line.text);
+            let (class, sign, pieces) = match line.side {
+                Side::Added => ("added", '+', now.line(&text)),
+                Side::Removed => ("removed", '-', before.line(&text)),
+                Side::Same => {
+                    before.line(&text);
+                    ("same", ' ', now.line(&text))
+                }
+            };
+            Some(Line { class, sign, old: line.old, new: line.new, pieces, open: line.open })
+        });
+        let lines: Vec<Line> = lines.collect();
+        Hunk { heading: plain(&hunk.heading), lines }
+    });
+    let hunks: Vec<Hunk> = hunks.filter(|hunk| !hunk.lines.is_empty()).collect();
+    File { id, path: plain(&path), about: about.join(", "), added, removed, hunks, left_out }
+}
+
+/// A line as it is, not as it would like to look: what turns the direction of writing is named, because
+/// it can make code read as something else.
+fn visible(line: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text: String = plain(line).chars().take(LONGEST).collect();
+    if !text.contains(turns) {
+        return text;
+    }
+    let named = |c| if turns(c) { format!("⟨U+{:04X}⟩", u32::from(c)) } else { c.to_string() };
+    text.chars().map(named).collect()
+}

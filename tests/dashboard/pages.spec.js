@@ -1,0 +1,80 @@
+// Every page, in both themes, on a desk and on a phone: nothing that axe-core finds, nothing that overflows. With
+// CHORUS_SCREENSHOTS set to a folder, what they look like is kept there (`make screenshots`).
+const fs = require("node:fs");
+const path = require("node:path");
+const { AxeBuilder } = require("@axe-core/playwright");
+const { test, expect } = require("@playwright/test");
+const { api, endServers, play, waitFor, waitForStatus, write } = require("./world");
+
+const keep = process.env.CHORUS_SCREENSHOTS;
+
+/// What is on the pages. Made once.
+const made = {};
+
+test.beforeAll(async () => {
+  test.setTimeout(180_000);
+  // After a story that failed the file is begun anew, in the same world.
+  const again = (await api("GET", "/api/sessions")).length > 0;
+  if (!again) await makeAll();
+  made.tasks = await api("GET", "/api/tasks");
+  made.document = (await api("GET", "/api/documents")).find((d) => d.path === "docs/spec.md");
+  made.session = await api("GET", "/api/sessions/fix-flaky-test");
+});
+
+async function makeAll() {
+  write("docs/spec.md", "# Orders\n\nHow an order is taken.\n\n## States\n\n| state | meaning |\n|---|---|\n| open | may change |\n| paid | may not |\n\n## Refunds\n\nA refund needs a reason, and somebody who has approved it.\n\n```rust\nfn refund(order: Order) -> Result<Refund> { todo!() }\n```\n");
+  write("docs/plan.md", "# Plan\n\n1. States\n2. Refunds\n");
+  write("README.md", "# Shop\n\nTakes orders.\n");
+  await play("api-refunds", "write");
+  await play("fix-flaky-test", "bash");
+  await play("which-database", "ask");
+  await play("plan-invoices", "plan");
+  await play("long-build", "todo");
+  await play("docs-tidy", "markdown");
+  await play("nightly", "badrequest");
+  for (const [title, priority, labels] of [
+    ["Refunds need a reason", 1, ["api"]], ["Send invoices by mail", 2, ["mail", "later"]], ["Speed up the list of orders", 3, []],
+  ]) await api("POST", "/api/tasks", { title, priority, labels, description: `${title}, as the document says.` });
+  const [task] = await api("GET", "/api/tasks");
+  const document = await waitFor("the document", async () =>
+    (await api("GET", "/api/documents?discover=true")).find((d) => d.path === "docs/spec.md"));
+  await api("POST", `/api/documents/${document.id}/references`, { task_id: task.id, start_line: 13, end_line: 15, note: "what is asked for" });
+  for (const name of ["api-refunds", "fix-flaky-test", "which-database"]) await waitForStatus(name, "waiting");
+  await waitForStatus("docs-tidy", "idle");
+}
+
+test.afterAll(endServers);
+
+const pages = [
+  ["now", () => "/"],
+  ["new-session", () => "/?new=session"],
+  ["activity", () => "/activity"],
+  ["settings-health", () => "/settings/health"],
+  ["settings-configuration", () => "/settings/configuration"],
+  ["settings-hooks", () => "/settings/hooks"],
+  ["settings-rules", () => "/settings/rules"],
+  ["settings-projects", () => "/settings/projects"],
+  ["settings-browser", () => "/settings/browser"],
+];
+
+for (const [name, where] of pages) {
+  for (const theme of ["light", "dark"]) {
+    for (const [device, width, height] of [["desk", 1440, 900], ["phone", 390, 844]]) {
+      test(`${name} on a ${device}, ${theme}`, async ({ page }) => {
+        await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+        await page.setViewportSize({ width, height });
+        await page.goto(where());
+        await expect(page.locator("#link")).toHaveText("live");
+        const wide = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+        expect(wide[0], "nothing is wider than the window").toBeLessThanOrEqual(wide[1]);
+        const { violations } = await new AxeBuilder({ page }).analyze();
+        const found = violations.map((v) => `${v.id}: ${v.help}\n  ${v.nodes.map((n) => n.html.slice(0, 200)).join("\n  ")}`);
+        expect(found, found.join("\n")).toEqual([]);
+        if (keep) {
+          fs.mkdirSync(keep, { recursive: true });
+          await page.screenshot({ path: path.join(keep, `${name}-${device}-${theme}.png`) });
+        }
+      });
+    }
+  }
+}
