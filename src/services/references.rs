@@ -85,7 +85,11 @@ async fn follow_to(app: &App, reference: &mut Reference, standing: &Standing) ->
 }
 
 /// The event of a change to what refers to a document: whoever looks at it, or at the task, sees it.
-pub(in crate::services) fn told(document: &Document, task: Option<TaskId>, at: Timestamp) -> NewEvent {
+pub(in crate::services) fn told(
+    document: &Document,
+    task: Option<TaskId>,
+    at: Timestamp,
+) -> NewEvent {
     let Document { id, project_id, path, .. } = document;
     let data = json!({
         "document_id": id, "project_id": project_id, "path": path, "change": FileChange::Changed,

@@ -4,11 +4,8 @@
 //! changed, by the page's own address with `?part=…`. All that a page changes goes through the public API. No inline
 //! script, nothing from elsewhere, works offline.
 
-<<<<<<< HEAD
-mod address;
-=======
 mod activity;
->>>>>>> main
+mod address;
 mod assets;
 mod cards;
 mod diff;
@@ -45,14 +42,11 @@ pub fn router() -> Router<Arc<App>> {
         .route("/assets/{version}/{*file}", get(assets::serve))
         .route("/parts/waiting", get(waiting))
         .merge(now::router())
-<<<<<<< HEAD
-        .merge(tasks::router())
-        .merge(documents::router())
-=======
         .merge(activity::router())
         .merge(settings::router())
         .merge(session::router())
->>>>>>> main
+        .merge(tasks::router())
+        .merge(documents::router())
 }
 
 /// The line on every page that says what waits for a person.

@@ -65,7 +65,7 @@ async fn tasks() {
 
 #[tokio::test]
 async fn documents() {
-    tell(World::build().env("EDITOR", "vi").start().await, "documents").await;
+    tell(World::build().env("EDITOR", "tail -f").start().await, "documents").await;
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ pub async fn page(
     };
     let found = documents::list(&app, &filter, cursor.as_ref(), limit).await?;
     let next = found.next.map(|c| address::with(&uri, &[("cursor", &c.to_string()), ("part", "")]));
-    let (pinned, rest): (Vec<Document>, Vec<Document>) = found.items.into_iter().partition(|d| d.pinned);
+    let (pinned, rest): (Vec<Document>, Vec<Document>) =
+        found.items.into_iter().partition(|d| d.pinned);
     let several = projects.len() > 1 && project.is_none();
     let mut roots = Vec::new();
     let mut rest = rest;

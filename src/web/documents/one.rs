@@ -211,7 +211,8 @@ fn of_content(content: &Content, is_source: bool, line: u32, renders: bool) -> T
             render(&mut text, piece, &content.text);
         }
         if is_source || text.plain {
-            let shown = |l: Line| Shown { number: l.number, text: l.text.to_owned(), left_out: l.left_out };
+            let shown =
+                |l: Line| Shown { number: l.number, text: l.text.to_owned(), left_out: l.left_out };
             text.lines = piece.lines(&content.text).into_iter().map(shown).collect();
         }
     }

@@ -41,7 +41,8 @@ pub fn pieces(content: &str, outline: &[Heading]) -> Vec<Piece> {
     for (number, line) in (1..).zip(content.split_inclusive('\n')) {
         let is_head = heads.next_if(|head| *head <= number).is_some();
         while heads.next_if(|head| *head <= number).is_some() {}
-        let is_full = |p: &Piece, at: usize| at + line.len() - p.from > BYTES || number - p.first >= LINES;
+        let is_full =
+            |p: &Piece, at: usize| at + line.len() - p.from > BYTES || number - p.first >= LINES;
         if number > now.first && is_full(&now, now.to) {
             let (last, to) = cut.take().unwrap_or((number - 1, now.to));
             pieces.push(Piece { last, to, ..now });
@@ -108,7 +109,9 @@ mod tests {
         let mut next = 1;
         for piece in &pieces {
             assert_eq!(piece.first, next);
-            assert!(piece.text(content).len() <= BYTES && piece.lines(content).len() <= LINES as usize);
+            assert!(
+                piece.text(content).len() <= BYTES && piece.lines(content).len() <= LINES as usize
+            );
             next = piece.last + 1;
         }
         assert_eq!(next, line_count(content) + 1);

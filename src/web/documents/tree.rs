@@ -113,9 +113,6 @@ mod tests {
                 Node::Close => ")".to_owned(),
             })
             .collect();
-        assert_eq!(
-            told.join(" "),
-            "docs(3 b/c(2 e(1 f.md ) d.md ) a.md ) x/y(1 z.md ) README.md"
-        );
+        assert_eq!(told.join(" "), "docs(3 b/c(2 e(1 f.md ) d.md ) a.md ) x/y(1 z.md ) README.md");
     }
 }

@@ -20,6 +20,7 @@ use crate::services::error::Error;
 use crate::services::{App, projects, sessions, tasks};
 use crate::store;
 use crate::web::address::{self, filled};
+use crate::web::plain::plain;
 use crate::web::shell::Shell;
 use crate::web::{html, no_such_part};
 
@@ -133,13 +134,19 @@ pub async fn page(
     let look = Look::new(&app, &projects).await?;
     if is_board {
         for column in Column::ALL {
-            columns.push(if unknown { Lane::empty(column) } else { lane(&app, &look, &filter, column).await? });
+            columns.push(if unknown {
+                Lane::empty(column)
+            } else {
+                lane(&app, &look, &filter, column).await?
+            });
         }
     } else if !unknown {
         let (_, cursor) = paging.check()?;
         let page = tasks::list(&app, &filter, sort, cursor.as_ref(), PAGE).await?;
         rows = page.items.into_iter().map(|t| look.row(t)).collect();
-        next = page.next.map_or_else(String::new, |c| address::with(&uri, &[("cursor", &c.to_string())]));
+        next = page
+            .next
+            .map_or_else(String::new, |c| address::with(&uri, &[("cursor", &c.to_string())]));
     }
     let page = Page {
         shell,
@@ -197,7 +204,10 @@ impl Asked {
         wanted: &Wanted,
         sort: TaskSort,
     ) -> Self {
-        let any = status.is_some() || project.is_some() || wanted.label.is_some() || wanted.session.is_some();
+        let any = status.is_some()
+            || project.is_some()
+            || wanted.label.is_some()
+            || wanted.session.is_some();
         Self {
             status: status.map(|s| s.to_string()).unwrap_or_default(),
             project: project.map(|p| p.to_string()).unwrap_or_default(),
@@ -218,7 +228,8 @@ struct Look {
 
 impl Look {
     async fn new(app: &App, projects: &[Project]) -> Result<Self, Error> {
-        let named = app.engine.read(|live| live.sessions().map(|s| (s.id, s.name.to_string())).collect());
+        let named =
+            app.engine.read(|live| live.sessions().map(|s| (s.id, s.name.to_string())).collect());
         let several = projects.iter().filter(|_| projects.len() > 1);
         Ok(Self {
             sessions: named.await?,
@@ -236,7 +247,7 @@ impl Look {
             ready,
             attempts: task.attempts,
             session: task.session_id.filter(|_| task.status.is_at_work()).and_then(named),
-            result: task.result.unwrap_or_default().chars().take(300).collect(),
+            result: plain(&task.result.unwrap_or_default()).chars().take(300).collect(),
             project: self.projects.get(&task.project_id).cloned().unwrap_or_default(),
             at: task.updated_at,
             title: task.title,

@@ -90,7 +90,9 @@ pub fn of(status: TaskStatus, to: Column) -> Option<Move> {
         (Failed, Column::Running) => Some(Move::RetryAndStart),
         (Assigned | Running | Waiting, Column::Completed) => Some(Move::Complete),
         (Assigned | Running | Waiting, Column::Failed) => Some(Move::Fail),
-        (Completed, _) => refused("it is completed, and that is final. Make a new task for what is left."),
+        (Completed, _) => {
+            refused("it is completed, and that is final. Make a new task for what is left.")
+        }
         (_, Column::Waiting) => {
             refused("a task waits by itself, once its Claude asks something. Nobody puts it there.")
         }
@@ -118,7 +120,8 @@ pub fn all() -> String {
         TaskStatus::Completed,
     ];
     let of_status = |status: TaskStatus| {
-        let moves = Column::ALL.iter().map(|to| (to.name().to_owned(), serde_json::json!(of(status, *to))));
+        let moves =
+            Column::ALL.iter().map(|to| (to.name().to_owned(), serde_json::json!(of(status, *to))));
         (status.to_string(), serde_json::Value::Object(moves.collect()))
     };
     serde_json::Value::Object(statuses.into_iter().map(of_status).collect()).to_string()
@@ -127,9 +130,7 @@ pub fn all() -> String {
 #[cfg(test)]
 mod tests {
     use super::{Column, Move, all, of};
-    use crate::domain::task::TaskStatus::{
-        Assigned, Completed, Failed, Pending, Running, Waiting,
-    };
+    use crate::domain::task::TaskStatus::{Assigned, Completed, Failed, Pending, Running, Waiting};
 
     #[test]
     fn a_move_is_one_that_the_task_can_make() {

@@ -17,6 +17,7 @@ use crate::git::Commit;
 use crate::services::{App, git, projects, references, sessions, tasks};
 use crate::store::tasks::Need;
 use crate::web::markdown::{self, SafeHtml};
+use crate::web::plain::plain;
 use crate::web::shell::Shell;
 use crate::web::{html, no_such_part};
 
@@ -83,7 +84,8 @@ pub async fn page(
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, "tasks").await?;
     let detail = tasks::get(&app, id).await?;
-    let task = detail.view.task;
+    let mut task = detail.view.task;
+    task.result = task.result.map(|text| cut(plain(&text)));
     let session = match task.session_id {
         Some(session) => sessions::by_id(&app, session).await.ok(),
         None => None,
@@ -98,6 +100,7 @@ pub async fn page(
     attempts.truncate(ATTEMPTS);
     for attempt in &mut attempts {
         attempt.prompt = cut(std::mem::take(&mut attempt.prompt));
+        attempt.result = attempt.result.take().map(|text| plain(&text));
     }
     let page = Page {
         shell,
@@ -134,7 +137,8 @@ impl Page {
 
     /// The ids of all that it depends on but one, as JSON.
     fn needs_but(&self, but: &TaskId) -> String {
-        let ids: Vec<i64> = self.task.depends_on.iter().filter(|id| *id != but).map(|id| id.0).collect();
+        let ids: Vec<i64> =
+            self.task.depends_on.iter().filter(|id| *id != but).map(|id| id.0).collect();
         serde_json::json!({ "depends_on": ids }).to_string()
     }
 
