@@ -48,6 +48,11 @@ test.afterAll(endServers);
 const pages = [
   ["now", () => "/"],
   ["new-session", () => "/?new=session"],
+  ["session", () => `/sessions/${made.session.id}`],
+  ["session-terminal", () => `/sessions/${made.session.id}/terminal`],
+  ["session-tools", () => `/sessions/${made.session.id}/tools`],
+  ["session-changes", () => `/sessions/${made.session.id}/changes`],
+  ["session-about", () => `/sessions/${made.session.id}/about`],
   ["activity", () => "/activity"],
   ["settings-health", () => "/settings/health"],
   ["settings-configuration", () => "/settings/configuration"],
