@@ -97,6 +97,31 @@ document.addEventListener("pointerup", () => { dragging = false; });
 
 // --- by selecting text, and by Shift and a click ---
 
+/// The first and the last item of which some text is in a range; null if there is none.
+function touched(all, range) {
+  const within = all.flatMap(({ element }, n) => {
+    if (!range.intersectsNode(element)) return [];
+    const part = document.createRange();
+    part.selectNodeContents(element);
+    if (range.compareBoundaryPoints(Range.START_TO_START, part) > 0) part.setStart(range.startContainer, range.startOffset);
+    if (range.compareBoundaryPoints(Range.END_TO_END, part) < 0) part.setEnd(range.endContainer, range.endOffset);
+    // A paragraph that is selected as a whole ends where the next one begins.
+    return part.toString().trim() ? [n] : [];
+  });
+  return within.length ? [within[0], within.at(-1)] : null;
+}
+
+document.addEventListener("mouseup", (event) => {
+  if (dragging || event.button !== 0 || event.shiftKey || event.target.closest?.(".selection, dialog, .no, .margin")) return;
+  const text = getSelection();
+  if (!text.rangeCount || text.isCollapsed || !holder()?.contains(text.anchorNode)) return;
+  const all = items();
+  const ends = touched(all, text.getRangeAt(0));
+  if (!ends) return;
+  anchor = ends[0];
+  extend(all, ends[1]);
+});
+
 document.addEventListener("click", (event) => {
   const all = items();
   const at = holder()?.contains(event.target) ? indexOf(all, event.target) : -1;
@@ -104,27 +129,9 @@ document.addEventListener("click", (event) => {
   if (event.shiftKey && anchor !== null) {
     getSelection().removeAllRanges();
     extend(all, at);
-    return;
+  } else if (getSelection().isCollapsed) {
+    anchor = at;
   }
-  const text = getSelection();
-  if (text.isCollapsed) { anchor = at; return; }
-  const range = text.getRangeAt(0);
-  const touched = all.map((i, n) => [i, n]).filter(([i]) => range.intersectsNode(i.element)).map(([, n]) => n);
-  if (!touched.length) return;
-  anchor = touched[0];
-  extend(all, touched.at(-1));
-});
-// A drag over several blocks ends with no click on either.
-document.addEventListener("mouseup", (event) => {
-  if (dragging || event.shiftKey || event.target.closest?.(".selection, dialog, .no")) return;
-  const text = getSelection();
-  if (!text.rangeCount || text.isCollapsed || !holder()?.contains(text.anchorNode)) return;
-  const all = items();
-  const range = text.getRangeAt(0);
-  const touched = all.flatMap((i, n) => (range.intersectsNode(i.element) ? [n] : []));
-  if (touched.length < 2) return;
-  anchor = touched[0];
-  extend(all, touched.at(-1));
 });
 
 // --- by key ---

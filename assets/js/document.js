@@ -18,7 +18,9 @@ function follow() {
   const links = [...document.querySelectorAll("#outline a[data-line]")];
   if (!links.length) return;
   const top = items().find((i) => i.element.getBoundingClientRect().bottom > 96);
-  const line = top ? top.end : Infinity;
+  // What is short and near the end never comes to the top.
+  const atEnd = scrollY > 0 && innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+  const line = top && !atEnd ? top.end : Infinity;
   const now = links.findLast((a) => Number(a.dataset.line) <= line) ?? null;
   for (const a of links) {
     if (a === now) { if (!a.hasAttribute("aria-current")) { a.setAttribute("aria-current", "true"); keepSeen(a); } }

@@ -11,8 +11,10 @@ function others(task) { return [...task.parentElement.querySelectorAll(".task")]
 
 // --- order ---
 
+let sent = Promise.resolve();
+
 /// Puts a task before another one of its list, or at its end. Among tasks of another priority it gets theirs.
-async function place(task, list, before) {
+function place(task, list, before) {
   if (!("orderable" in region().dataset)) {
     announce("This order is not by hand. Choose the order by priority to put tasks into an order of your own.", true);
     return;
@@ -24,28 +26,32 @@ async function place(task, list, before) {
   const priority = around.length === 0 || around.includes(task.dataset.priority) ? task.dataset.priority : around[0];
   const next = [...rest.slice(0, at), task, ...rest.slice(at)];
   const ids = next.filter((t) => t === task || t.dataset.priority === priority).map((t) => Number(t.dataset.task));
+  const focused = task.contains(document.activeElement);
   list.insertBefore(task, before ?? null);
-  try {
-    if (priority !== task.dataset.priority) {
+  if (focused) task.focus();
+  const changes = priority !== task.dataset.priority;
+  task.dataset.priority = priority;
+  // One after the other: whoever holds a key down makes many.
+  sent = sent.then(async () => {
+    if (changes) {
       await api("PATCH", `/api/tasks/${id}`, { priority: Number(priority) });
       announce(`Task ${id} has priority ${priority} now, as those around it.`);
     }
     if (ids.length > 1) await api("PUT", "/api/tasks/order", { ids });
     document.getElementById("polite").textContent = `Task ${id} is at place ${at + 1} of ${next.length}.`;
-  } catch (problem) {
+  }).catch((problem) => {
     announce(problem.message, true);
     refresh(region());
-  }
+  });
 }
 
 /// Puts a task one place up or down.
-export async function reorder(task, by) {
+export function reorder(task, by) {
   const list = task.parentElement;
   const all = [...list.querySelectorAll(".task")];
   const to = all.indexOf(task) + by;
   if (to < 0 || to >= all.length) return;
-  await place(task, list, by > 0 ? all[to + 1] ?? null : all[to]);
-  task.focus();
+  place(task, list, by > 0 ? all[to + 1] ?? null : all[to]);
 }
 
 // --- columns ---

@@ -17,6 +17,7 @@ mod session;
 mod settings;
 mod shell;
 mod tasks;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
@@ -47,6 +49,7 @@ pub fn router() -> Router<Arc<App>> {
         .merge(session::router())
         .merge(tasks::router())
         .merge(documents::router())
+        .layer(from_fn(trouble::as_page))
 }
 
 /// The line on every page that says what waits for a person.

@@ -122,9 +122,9 @@ test("filter by label, status and order; the address can be shared", async ({ pa
   await expect(page).toHaveURL(/label=bug/);
   await expect.poll(() => titles(page)).toEqual(["Fix the flaky tests"]);
   await page.getByRole("link", { name: "Show all" }).click();
-  await page.getByLabel("Order").selectOption("created_at");
+  await page.locator("select[name=sort]").selectOption("created_at");
   await expect.poll(() => titles(page)).toEqual(["Fourth", "Third", "Another one meanwhile", "Review the parser", "Fix the flaky tests"]);
-  await page.getByLabel("Status").selectOption("completed");
+  await page.locator("select[name=status]").selectOption("completed");
   await expect(page.locator("#tasks")).toContainText("No task is like that");
 });
 
@@ -235,6 +235,14 @@ test("a reference that has drifted shows both versions, and is accepted", async 
   await expect(reference.locator(".state")).toHaveText("current");
   await reference.getByRole("button", { name: "Remove the reference" }).click();
   await expect(page.locator("#references")).toContainText("None.");
+});
+
+test("a task that is not there is said to be gone, with a way on", async ({ page }) => {
+  const answer = await page.goto("/tasks/4711");
+  expect(answer.status()).toBe(404);
+  await expect(page.locator("main")).toContainText("4711");
+  await page.getByRole("link", { name: "Tasks" }).click();
+  await expect(page.getByRole("heading", { name: "Tasks" })).toBeVisible();
 });
 
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'{{7*7}}`;

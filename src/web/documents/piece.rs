@@ -53,7 +53,8 @@ pub fn pieces(content: &str, outline: &[Heading]) -> Vec<Piece> {
                 now = Piece { first: number, last: number - 1, from: now.to, to: now.to };
             }
         }
-        if is_head && now.to - now.from > BYTES / 2 || is_head && number - now.first > LINES / 2 {
+        let is_half = now.to - now.from > BYTES / 2 || number - now.first > LINES / 2;
+        if is_head && is_half {
             cut = Some((number - 1, now.to));
         }
         now.to += line.len();
