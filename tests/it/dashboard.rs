@@ -62,3 +62,8 @@ async fn now() {
 async fn pages() {
     tell(World::start().await, "pages").await;
 }
+
+#[tokio::test]
+async fn live() {
+    tell(World::start().await, "live").await;
+}
