@@ -48,6 +48,12 @@ test.afterAll(endServers);
 const pages = [
   ["now", () => "/"],
   ["new-session", () => "/?new=session"],
+  ["session", () => "/sessions/docs-tidy"],
+  ["session-plan", () => "/sessions/plan-invoices"],
+  ["session-terminal", () => "/sessions/docs-tidy/terminal"],
+  ["session-tools", () => "/sessions/long-build/tools"],
+  ["session-changes", () => "/sessions/docs-tidy/changes"],
+  ["session-about", () => "/sessions/docs-tidy/about"],
   ["activity", () => "/activity"],
   ["settings-health", () => "/settings/health"],
   ["settings-configuration", () => "/settings/configuration"],
