@@ -200,34 +200,6 @@ test("what a sub-agent did is inside of the call that began it", async ({ page }
   await expect(call.locator(".fold.agent")).toContainText("Child report.");
 });
 
-test("the terminal is live, takes no key before somebody switches to typing, and comes back after the server", async ({ page }) => {
-  await played("screen", "echo");
-  await page.goto("/sessions/screen/terminal");
-  const rows = page.locator(".xterm-rows");
-  await expect(rows).toContainText("Heard.");
-  await expect(page.locator("#terminal-size")).toHaveText("200 × 50");
-  await page.locator("#screen").click();
-  await page.keyboard.type("never typed");
-  await page.getByRole("switch", { name: "Type in this terminal" }).check();
-  await expect(page.locator("#terminal-state")).toContainText("Typing");
-  await expect(page.locator("#terminal-size")).not.toHaveText("200 × 50");
-  await page.locator("#screen").click();
-  await page.keyboard.type("scenario:echo typed here");
-  await expect(rows).toContainText("scenario:echo typed here");
-  await page.keyboard.press("Enter");
-  await waitFor("the typed prompt to arrive", async () => (await messages("screen")).some((m) => m.content === "scenario:echo typed here"));
-  expect(JSON.stringify(await messages("screen"))).not.toContain("never typed");
-  await page.keyboard.press("Control+Shift+Escape");
-  await expect(page.getByRole("switch")).toBeFocused();
-  await page.getByRole("switch").uncheck();
-  await expect(page.locator("#terminal-state")).toHaveText("Looking");
-  await restartServer(async () => {
-    await expect(page.locator("#terminal-state")).toContainText("No connection");
-  });
-  await expect(page.locator("#terminal-state")).toHaveText("Looking");
-  await expect(rows).toContainText("typed here");
-});
-
 test("the tool log is searched by tool, status and text", async ({ page }) => {
   await page.goto("/sessions/many/tools");
   await expect(page.locator(".turn.call")).toHaveCount(30);
@@ -305,13 +277,13 @@ test("a session is paused, resumed, forked and ended from its page", async ({ pa
   await page.locator("#fork").getByRole("button", { name: "Fork", exact: true }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("branched");
   await more.click();
-  await page.getByRole("button", { name: "End" }).click();
+  await page.getByRole("button", { name: "End", exact: true }).click();
   await expect(page.getByRole("dialog")).toContainText("End branched?");
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("branched");
   await more.click();
-  await page.getByRole("button", { name: "End" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "End" }).click();
+  await page.getByRole("button", { name: "End", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End", exact: true }).click();
   await expect(page).toHaveURL(`${world.url}/`);
   await waitFor("it to be gone", async () => !(await api("GET", "/api/sessions")).some((s) => s.name === "branched"));
 });
@@ -329,4 +301,33 @@ test("about says what a session is, and keys lead from tab to tab", async ({ pag
   await page.locator("#main").focus();
   await page.keyboard.press("3");
   await expect(page).toHaveURL(/\/tools$/);
+});
+
+// Last: it takes the server away.
+test("the terminal is live, takes no key before somebody switches to typing, and comes back after the server", async ({ page }) => {
+  await played("screen", "echo");
+  await page.goto("/sessions/screen/terminal");
+  const rows = page.locator(".xterm-rows");
+  await expect(rows).toContainText("Heard.");
+  await expect(page.locator("#terminal-size")).toHaveText("200 × 50");
+  await page.locator("#screen").click();
+  await page.keyboard.type("never typed");
+  await page.getByRole("switch", { name: "Type in this terminal" }).check();
+  await expect(page.locator("#terminal-state")).toContainText("Typing");
+  await expect(page.locator("#terminal-size")).not.toHaveText("200 × 50");
+  await page.locator("#screen").click();
+  await page.keyboard.type("scenario:echo typed here");
+  await expect(rows).toContainText("scenario:echo typed here");
+  await page.keyboard.press("Enter");
+  await waitFor("the typed prompt to arrive", async () => (await messages("screen")).some((m) => m.content === "scenario:echo typed here"));
+  expect(JSON.stringify(await messages("screen"))).not.toContain("never typed");
+  await page.keyboard.press("Control+Shift+Escape");
+  await expect(page.getByRole("switch")).toBeFocused();
+  await page.getByRole("switch").uncheck();
+  await expect(page.locator("#terminal-state")).toHaveText("Looking");
+  await restartServer(async () => {
+    await expect(page.locator("#terminal-state")).toContainText("No connection");
+  });
+  await expect(page.locator("#terminal-state")).toHaveText("Looking");
+  await expect(rows).toContainText("typed here");
 });
