@@ -154,8 +154,18 @@ pub struct Real {
 
 impl Real {
     fn new(bench: &Bench) -> Result<Self> {
+        Self::with(bench, true)
+    }
+
+    /// The same, but only for sessions with `REAL` in their environment; the others get the stand-in.
+    pub fn beside_stand_ins(bench: &Bench) -> Result<Self> {
+        Self::with(bench, false)
+    }
+
+    fn with(bench: &Bench, always: bool) -> Result<Self> {
         let claude = bench.claude.clone().context("$CHORUS_TEST_CLAUDE is not set")?;
-        let mut sandbox = Sandbox::new(&bench.chorus, Some(&claude))?;
+        let mut sandbox = Sandbox::new(&bench.chorus, always.then_some(claude.as_path()))?;
+        sandbox.set("REAL_CLAUDE", claude.to_string_lossy());
         let model = ScriptedModel::start(Script::standard())?;
         let key = "sk-ant-dummy";
         for (name, value) in [

@@ -11,6 +11,7 @@
 mod claude;
 mod commits;
 mod costs;
+mod dashboard;
 mod documents;
 mod hook;
 mod idle;
@@ -57,7 +58,7 @@ impl Bench {
 type Figure = fn(&mut Bench) -> Result<()>;
 
 /// The figures by name, in the order they are measured in.
-const FIGURES: [(&str, Figure); 13] = [
+const FIGURES: [(&str, Figure); 15] = [
     ("start", start::measure),
     ("ingest", ingest::measure),
     ("memory", ingest::memory),
@@ -69,6 +70,8 @@ const FIGURES: [(&str, Figure); 13] = [
     ("launch", claude::launch),
     ("permission", claude::permission),
     ("documents", documents::measure),
+    ("dashboard", dashboard::page),
+    ("card", dashboard::card),
     ("idle", idle::measure),
     ("soak", soak::measure),
 ];

@@ -18,8 +18,9 @@ use tempfile::TempDir;
 use crate::wire::{self, Wire};
 
 /// Stands in for Claude Code: says which version it is, leaves its environment where the driver
-/// finds it, and sleeps.
+/// finds it, and sleeps. A session with `REAL` in its environment gets the real one.
 const STAND_IN: &str = r#"#!/bin/sh
+if [ -n "$REAL" ]; then exec "$REAL_CLAUDE" "$@"; fi
 if [ "$1" = --version ]; then echo '2.1.329 (Claude Code)'; exit; fi
 env > "$HOME/$CHORUS_SESSION.part" && mv "$HOME/$CHORUS_SESSION.part" "$HOME/$CHORUS_SESSION.env"
 exec sleep 1000000
@@ -130,6 +131,11 @@ impl Server<'_> {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its address for browsers.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Opens a connection over loopback.

@@ -143,6 +143,11 @@ impl Session {
         self.payload().replace(&format!("toolu_{:024x}", 0), &format!("toolu_{n:024x}"))
     }
 
+    /// The hook of an ended tool call, with this number in its id.
+    pub fn tool_call(&self, n: u64) -> Result<Vec<u8>> {
+        Ok(self.request("PostToolUse", &self.payload_of(n)))
+    }
+
     /// A hook of this session's that can be sent again and again.
     pub fn hook(&self) -> Result<Hook> {
         let bytes = self.request("PostToolUse", &self.payload());

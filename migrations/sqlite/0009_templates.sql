@@ -19,3 +19,14 @@ CREATE TABLE prompt_templates (
 );
 CREATE UNIQUE INDEX prompt_templates_by_name ON prompt_templates (project_id, name);
 CREATE INDEX prompt_templates_in_order ON prompt_templates (created_at, id);
+
+-- Tasks of a project by their labels, and by their status in the order of their making, are read in the
+-- order of an index too.
+ALTER TABLE task_labels ADD COLUMN task_project TEXT NOT NULL DEFAULT '';
+UPDATE task_labels SET task_project = (SELECT project_id FROM tasks WHERE id = task_id);
+CREATE INDEX task_labels_by_project ON task_labels (label, task_project, task_rank, task_position, task_id);
+CREATE INDEX task_labels_by_project_and_status
+    ON task_labels (label, task_project, task_status, task_rank, task_position, task_id);
+CREATE INDEX task_labels_by_project_and_age ON task_labels (label, task_project, task_id);
+CREATE INDEX task_labels_by_project_status_and_age ON task_labels (label, task_project, task_status, task_id);
+CREATE INDEX tasks_by_project_status_and_age ON tasks (project_id, status, id);

@@ -59,8 +59,8 @@ const UPDATE: &str = "UPDATE tasks SET title = $2, description = $3, rank = $4, 
 const DELETE: &str = "DELETE FROM tasks WHERE id = $1";
 const DELETE_ATTEMPTS: &str = "DELETE FROM task_attempts WHERE task_id = $1";
 const DELETE_LABELS: &str = "DELETE FROM task_labels WHERE task_id = $1";
-const ADD_LABEL: &str = "INSERT INTO task_labels (task_id, label, task_rank, task_position, task_status) \
-     VALUES ($1, $2, $3, $4, $5)";
+const ADD_LABEL: &str = "INSERT INTO task_labels (task_id, label, task_rank, task_position, task_status, \
+     task_project) VALUES ($1, $2, $3, $4, $5, $6)";
 const MOVE_LABELS: &str = "UPDATE task_labels SET task_rank = $2, task_position = $3, task_status = $4 \
      WHERE task_id = $1";
 const DELETE_NEEDS: &str = "DELETE FROM task_dependencies WHERE task_id = $1";
@@ -279,7 +279,8 @@ pub(super) async fn relink(tx: &mut Tx, t: &Task) -> Result<()> {
 async fn link(tx: &mut Tx, t: &Task) -> Result<()> {
     for label in &t.labels {
         on!(execute tx, sqlx::query(ADD_LABEL).bind(t.id.0).bind(text(label))
-            .bind(-t.priority).bind(t.position).bind(t.status.as_str()));
+            .bind(-t.priority).bind(t.position).bind(t.status.as_str())
+            .bind(t.project_id.to_string()));
     }
     for need in &t.depends_on {
         on!(execute tx, sqlx::query(ADD_NEED).bind(t.id.0).bind(need.0));

@@ -17,8 +17,13 @@ pub async fn begin(world: &World, id: i64) -> Agent {
 
 /// Plays the beginning of a session's first turn.
 pub async fn take_up(world: &World, session: &str) -> Agent {
+    take_up_with(world, session, &json!({ "source": "startup" })).await
+}
+
+/// The same of a session whose first hook says this.
+pub async fn take_up_with(world: &World, session: &str, start: &Value) -> Agent {
     let agent = world.agent(session).await;
-    world.post_hook(&agent, "SessionStart", &json!({ "source": "startup" })).await.expect(204);
+    world.post_hook(&agent, "SessionStart", start).await.expect(204);
     let said = world.get(format!("/api/sessions/{session}/messages")).await.rows();
     let prompt = said[0]["content"].clone();
     world.post_hook(&agent, "UserPromptSubmit", &json!({ "prompt": prompt })).await.expect(204);

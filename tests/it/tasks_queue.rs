@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use crate::harness::{World, processes, wait_longer};
+use crate::harness::{Via, World, processes, wait_longer};
 use crate::tasks::{make, task};
-use crate::tasks_follow::{begin, take_up, wait_until};
+use crate::tasks_follow::{begin, take_up, take_up_with, wait_until};
 
 async fn world_of(most: u32) -> World {
     World::build().stand_in().env("CHORUS_MAX_SESSIONS", most.to_string()).start().await
@@ -108,10 +110,24 @@ async fn a_usage_limit_holds_the_queue_of_its_account_and_no_other() {
     wait_until(&world, held, "assigned").await;
 }
 
-/// Plays Claude's one turn on a task, and a person's word that it is done if somebody watches it.
+/// What Claude says last.
+const LAST_WORDS: &str = "It is done.";
+
+/// Plays Claude's one turn on a task: a person says that it is done if somebody watches it, else Claude's
+/// last words tell.
 async fn work(world: &World, id: i64, session: String, watched: bool) {
-    let agent = take_up(world, &session).await;
-    world.post_hook(&agent, "Stop", &json!({})).await.expect(204);
+    let conversation = world.agent(&session).await.conversation;
+    let path = world.root().join(format!("{conversation}.jsonl"));
+    std::fs::write(&path, "").expect("a transcript");
+    let start = json!({ "source": "startup", "transcript_path": path });
+    let agent = take_up_with(world, &session, &start).await;
+    let now = chorus::clock::now().to_string();
+    let said = json!({ "type": "assistant", "uuid": session, "timestamp": now, "requestId": "r",
+        "message": { "id": session, "model": "m",
+            "content": [{ "type": "text", "text": LAST_WORDS }],
+            "usage": { "input_tokens": 1, "output_tokens": 1 } } });
+    std::fs::write(&path, format!("{said}\n")).expect("a transcript");
+    world.post_hook(&agent, "Stop", &json!({ "transcript_path": path })).await.expect(204);
     if watched {
         world.post(format!("/api/tasks/{id}/complete"), &json!({})).await.expect(200);
     }
@@ -122,6 +138,8 @@ async fn work(world: &World, id: i64, session: String, watched: bool) {
 async fn work_off(world: &World, all: i64, most: usize, mut die_at: Vec<usize>) -> Vec<i64> {
     let began = Instant::now();
     let mut started: Vec<i64> = Vec::new();
+    let mut taken = BTreeSet::new();
+    let mut working = FuturesUnordered::new();
     let stand_in = world.root().join("claude").display().to_string();
     let running = || {
         let living = processes::living_in(&world.home());
@@ -130,13 +148,15 @@ async fn work_off(world: &World, all: i64, most: usize, mut die_at: Vec<usize>) 
     while began.elapsed() < Duration::from_secs(240) {
         assert!(running() <= most, "more than {most} run");
         if die_at.first().is_some_and(|n| started.len() >= *n) {
+            // Nobody is to hear of the death but the server.
+            while let Some(()) = working.next().await {}
             die_at.remove(0);
             world.kill9();
             world.start_again().await;
         }
-        let mut fresh = Vec::new();
         for status in ["assigned", "running"] {
-            let rows = world.get(format!("/api/tasks?status={status}&limit=500")).await.rows();
+            let path = format!("/api/tasks?status={status}&limit=500");
+            let rows = world.request("GET", path).via(Via::Unix).send().await.rows();
             assert!(rows.len() <= most, "{rows:?}");
             for row in rows {
                 let id = row["id"].as_i64().expect("an id");
@@ -144,19 +164,27 @@ async fn work_off(world: &World, all: i64, most: usize, mut die_at: Vec<usize>) 
                 if !started.contains(&id) {
                     started.push(id);
                 }
-                let view = world.session(&session).await;
-                if view["pid"].is_u64() && view["claude_status"] == "starting" {
-                    let watched = row["options"]["complete_on_idle"] != true;
-                    fresh.push(work(world, id, session, watched));
+                if !taken.contains(&session) {
+                    let view = world.session(&session).await;
+                    if view["pid"].is_u64() && view["claude_status"] == "starting" {
+                        taken.insert(session.clone());
+                        let watched = row["options"]["complete_on_idle"] != true;
+                        working.push(work(world, id, session, watched));
+                    }
                 }
             }
         }
-        join_all(fresh).await;
-        let left = world.get("/api/tasks?status=completed&limit=500").await.rows().len() as i64;
-        if left == all {
+        let pause = tokio::time::sleep(Duration::from_millis(20));
+        if let Either::Left((Some(()), _)) = select(working.next(), Box::pin(pause)).await {
+            continue;
+        }
+        let path = "/api/tasks?status=completed&limit=500";
+        let done = world.request("GET", path).via(Via::Unix).send().await.rows();
+        if done.len() as i64 == all {
+            let said = |t: &&Value| t["options"]["complete_on_idle"] == true;
+            assert!(done.iter().filter(said).all(|t| t["result"] == LAST_WORDS), "{done:#?}");
             return started;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let rows = world.get("/api/tasks?sort=status&limit=20").await.rows();
     panic!("not all tasks are completed: {rows:#?}");

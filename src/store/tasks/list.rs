@@ -64,39 +64,45 @@ static BY_AGE: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// order, by the columns of either table.
 fn statement(which: usize, first: usize, tasks: (&str, &str), labels: (&str, &str)) -> String {
     let has = |filter: usize| which & filter != 0;
-    // A session leaves few rows, and a label has its own order: no other index is to be used then.
-    let by_label = has(LABEL) && !has(SESSION);
-    let (from, (after, order)) = match by_label {
-        true => ("task_labels l JOIN tasks ON tasks.id = l.task_id", labels),
-        false => ("tasks", tasks),
+    let mut n = first;
+    let mut numbered = |filters: &[(usize, &str)]| {
+        let given = filters.iter().filter(|(filter, _)| has(*filter));
+        let conditions = given.map(|(_, condition)| {
+            n += 1;
+            format!(" AND {}", condition.replace("{}", &format!("${}", n - 1)))
+        });
+        let conditions: String = conditions.collect();
+        (conditions, n)
     };
-    let status = match (by_label, has(SESSION)) {
-        (true, _) => "task_status = {}",
-        (false, true) => "status || '' = {}",
-        (false, false) => "status = {}",
-    };
-    let project = match by_label || has(SESSION) {
-        true => "project_id || '' = {}",
-        false => "project_id = {}",
-    };
-    let label = match by_label {
-        true => "label = {}",
-        false => "id IN (SELECT task_id FROM task_labels WHERE label = {})",
-    };
-    let session = "session_id = {}";
-    let filters = [(STATUS, status), (PROJECT, project), (LABEL, label), (SESSION, session)];
     let columns = select!("WHERE ").trim_start_matches("SELECT ");
     let columns = columns.split(" FROM ").next().unwrap_or_default();
-    let ready = "CAST(CASE WHEN EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks n \
-        ON n.id = d.depends_on WHERE d.task_id = tasks.id AND n.status <> 'completed') \
-        THEN 0 ELSE 1 END AS BIGINT) AS ready";
-    let mut sql = format!("SELECT {ready}, {columns} FROM {from} WHERE {after}");
-    let mut n = first;
-    for (_, filter) in filters.into_iter().filter(|(filter, _)| has(*filter)) {
-        sql.push_str(&format!(" AND {}", filter.replace("{}", &format!("${n}"))));
-        n += 1;
+    // A value, and not EXISTS: PostgreSQL would look all dependencies up at once, for any page.
+    let ready = "CAST(CASE WHEN (SELECT 1 FROM task_dependencies d JOIN tasks n \
+        ON n.id = d.depends_on WHERE d.task_id = tasks.id AND n.status <> 'completed' LIMIT 1) \
+        IS NULL THEN 1 ELSE 0 END AS BIGINT) AS ready";
+    // A session leaves few rows: no other index is to be used then.
+    if has(LABEL) && !has(SESSION) {
+        let (after, order) = labels;
+        let filters =
+            [(STATUS, "task_status = {}"), (PROJECT, "task_project = {}"), (LABEL, "label = {}")];
+        let (conditions, n) = numbered(&filters);
+        return format!(
+            "SELECT {ready}, {columns} FROM (SELECT task_id, task_rank, task_position \
+             FROM task_labels WHERE {after}{conditions} ORDER BY {order} LIMIT ${n}) l \
+             JOIN tasks ON tasks.id = l.task_id ORDER BY {order}"
+        );
     }
-    format!("{sql} ORDER BY {order} LIMIT ${n}")
+    let (after, order) = tasks;
+    let by_session = has(SESSION);
+    let (conditions, n) = numbered(&[
+        (STATUS, if by_session { "status || '' = {}" } else { "status = {}" }),
+        (PROJECT, if by_session { "project_id || '' = {}" } else { "project_id = {}" }),
+        (LABEL, "EXISTS (SELECT 1 FROM task_labels WHERE task_id = tasks.id AND label = {})"),
+        (SESSION, "session_id = {}"),
+    ]);
+    format!(
+        "SELECT {ready}, {columns} FROM tasks WHERE {after}{conditions} ORDER BY {order} LIMIT ${n}"
+    )
 }
 
 #[cfg(test)]
