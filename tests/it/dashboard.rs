@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use scripted_model::Script;
 use serde_json::json;
 
 use crate::harness::{World, processes};
@@ -66,4 +67,11 @@ async fn pages() {
 #[tokio::test]
 async fn live() {
     tell(World::start().await, "live").await;
+}
+
+#[tokio::test]
+async fn session() {
+    let script = std::fs::read_to_string(tests().join("session.script.json")).expect("a script");
+    let script = Script::from_json(&script).expect("a script");
+    tell(World::build().script(script).start().await, "session").await;
 }
