@@ -184,13 +184,32 @@ function anchor(comment) {
   return { place: row, moved: !comment.quote.endsWith(text) && !comment.quote.endsWith("…") };
 }
 
+let shown = "";
+
 function show() {
-  document.querySelectorAll(".comment, .review-bar").forEach((b) => b.remove());
+  const now = JSON.stringify(comments);
+  const same = now === shown;
+  shown = now;
+  showBeside(same);
+  // What has the focus, or is just being pressed, stays.
+  if (!same || Boolean(document.querySelector(".review-bar")) !== comments.length > 0) showBar();
+}
+
+/// Puts the comments to their lines. A region that was fetched anew has lost them.
+function showBeside(same) {
+  const here = document.querySelectorAll(".comment");
+  const places = comments.map((comment) => comment.path && anchor(comment));
+  if (same && here.length === places.filter(Boolean).length) return;
+  here.forEach((b) => b.remove());
   comments.forEach((comment, at) => {
-    const found = comment.path && anchor(comment);
+    const found = places[at];
     if (!found) return;
     if (found.inside) found.place.prepend(box(comment, at, found.moved)); else found.place.after(box(comment, at, found.moved));
   });
+}
+
+function showBar() {
+  document.querySelector(".review-bar")?.remove();
   if (!comments.length) return;
   const many = comments.length === 1 ? "1 comment" : `${comments.length} comments`;
   const send = element("button", { type: "button", class: "primary" }, "Send to Claude");
@@ -209,7 +228,9 @@ function show() {
   discard.addEventListener("click", async () => {
     if (await confirmed(`${many} will be lost. Discard them?`, "Discard")) { comments = []; keep(); }
   });
-  document.getElementById("main").append(bar);
+  // Above the box for prompts, if the page has one: both stay at the lower edge.
+  const composer = document.getElementById("composer");
+  if (composer) composer.before(bar); else document.getElementById("main").append(bar);
 }
 
 function message() {

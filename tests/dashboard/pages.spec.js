@@ -49,7 +49,9 @@ test.afterAll(endServers);
 const pages = [
   ["now", () => "/"],
   ["new-session", () => "/?new=session"],
-  ["session", () => `/sessions/${made.session.id}`],
+  ["session", () => "/sessions/docs-tidy"],
+  ["session-plan", () => "/sessions/plan-invoices"],
+  ["session-asks", () => `/sessions/${made.session.id}`],
   ["session-terminal", () => `/sessions/${made.session.id}/terminal`],
   ["session-tools", () => `/sessions/${made.session.id}/tools`],
   ["session-changes", () => `/sessions/${made.session.id}/changes`],

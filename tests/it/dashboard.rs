@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use scripted_model::Script;
 use serde_json::json;
 
 use crate::harness::{World, processes};
@@ -71,4 +72,16 @@ async fn documents() {
 #[tokio::test]
 async fn pages() {
     tell(World::start().await, "pages").await;
+}
+
+#[tokio::test]
+async fn live() {
+    tell(World::start().await, "live").await;
+}
+
+#[tokio::test]
+async fn session() {
+    let script = std::fs::read_to_string(tests().join("session.script.json")).expect("a script");
+    let script = Script::from_json(&script).expect("a script");
+    tell(World::build().script(script).start().await, "session").await;
 }
