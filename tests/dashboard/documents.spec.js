@@ -1,7 +1,7 @@
 const fs = require("node:fs");
 const path = require("node:path");
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, screen, waitFor, waitForStatus, world, write } = require("./world");
+const { api, endServers, play, restartServer, screen, waitFor, waitForStatus, world, write } = require("./world");
 
 test.afterAll(endServers);
 
@@ -33,17 +33,19 @@ test("the page of no documents says where they come from", async ({ page }) => {
   await expect(page.locator("#documents")).toContainText(/No documents yet|file is gone/);
 });
 
-test("documents are discovered, and appear without a reload", async ({ page }) => {
+test("documents are discovered on startup, and appear without a reload", async ({ page }) => {
   await open(page, "/documents");
-  write("docs/orders.md", SPEC);
+  await restartServer(async () => {
+    write("docs/orders.md", SPEC);
+    write("CLAUDE.md", "# Instructions\n");
+  });
+  await expect(page.locator(".file").getByRole("link", { name: "orders.md" })).toBeVisible();
   write("docs/deep/er/one.md", "# One\n");
   write("plans/next.md", "# Next\n\nThen this.\n");
-  write("CLAUDE.md", "# Instructions\n");
-  await expect(page.locator(".file").getByRole("link", { name: "orders.md" })).toBeVisible();
   await expect(page.locator(".file").getByRole("link", { name: "one.md" })).toBeVisible();
 });
 
-test("the list of documents shows in the dashboard: as a tree with categories, and searched", async ({ page }) => {
+test("document list shows in the dashboard: as a tree with categories, and searched", async ({ page }) => {
   await open(page, "/documents");
   await expect(page.locator("summary", { hasText: "deep/er/" })).toBeVisible();
   await expect(page.locator(".file", { hasText: "CLAUDE.md" })).toContainText("instructions");
@@ -59,7 +61,7 @@ test("the list of documents shows in the dashboard: as a tree with categories, a
   await expect(page.locator(".file")).toHaveCount(1);
 });
 
-test("click a document, its content loads", async ({ page }) => {
+test("click a document, content loads", async ({ page }) => {
   await open(page, "/documents");
   await page.getByRole("link", { name: "orders.md" }).click();
   await expect(page.getByRole("heading", { name: "Refunds" })).toBeVisible();
@@ -118,7 +120,7 @@ test("text that is selected in the rendered view selects its lines", async ({ pa
   await expect(chosen(page)).toHaveText("Lines 7–13");
 });
 
-test("create a reference to a task, by key alone; it is shown in the margin", async ({ page, context }) => {
+test("create reference to task, by key alone; it is shown in the margin", async ({ page, context }) => {
   const document = await openDocument(page, "docs/orders.md", "?view=source&line=12#L12-L13");
   const other = await context.newPage();
   await open(other, `/documents/${document.id}`);
@@ -147,7 +149,7 @@ test("create a reference to a task, by key alone; it is shown in the margin", as
   await expect(page.locator(".mark")).toHaveCount(2);
 });
 
-test("the reference's content is included in the assignment prompt", async ({ page }) => {
+test("reference content is included in the assignment prompt", async ({ page }) => {
   await play("refunder", null);
   await waitForStatus("refunder", "idle");
   await api("PATCH", "/api/tasks/1", { description: "scenario:hello please" });

@@ -54,7 +54,7 @@ test("a task is made of a template", async ({ page }) => {
   await expect(page.locator("#tasks").getByRole("link", { name: "Review the parser" })).toBeVisible();
 });
 
-test("set priority, the task appears in the right order", async ({ page }) => {
+test("set priority, the task appears in the correct order", async ({ page }) => {
   await open(page, "/tasks");
   const last = row(page, 2);
   await last.focus();
@@ -128,7 +128,7 @@ test("filter by label, status and order; the address can be shared", async ({ pa
   await expect(page.locator("#tasks")).toContainText("No task is like that");
 });
 
-test("assign to session: the prompt is sent to Claude, visible in tmux", async ({ page }) => {
+test("assign to session", async ({ page }) => {
   await play("helper", null);
   await waitForStatus("helper", "idle");
   const made = await make("Say hello", { description: "scenario:hello please, and mind the gap" });
@@ -141,11 +141,18 @@ test("assign to session: the prompt is sent to Claude, visible in tmux", async (
   await dialog.getByRole("button", { name: "Assign" }).click();
   await expect(page.locator("#about .state").first()).toHaveText("running");
   await expect(page.locator("#about").getByRole("link", { name: "helper" })).toBeVisible();
-  await waitFor("the prompt on the screen", async () => (await screen("helper")).includes("mind the gap"));
   await expect(page.locator("#attempt-1")).toContainText("a session that was there");
 });
 
-test("mark the task complete", async ({ page }) => {
+test("the prompt is sent to Claude (visible in tmux)", async ({ page }) => {
+  await waitFor("the prompt on the screen", async () => (await screen("helper")).includes("mind the gap"));
+  const [made] = await api("GET", "/api/tasks?status=running");
+  await open(page, `/tasks/${made.id}`);
+  await page.locator("#told-1 summary").click();
+  await expect(page.getByLabel("What Claude was told")).toContainText("mind the gap");
+});
+
+test("mark task complete", async ({ page }) => {
   await waitForStatus("helper", "idle");
   const [made] = await api("GET", "/api/tasks?status=running");
   await open(page, `/tasks/${made.id}`);
@@ -158,7 +165,7 @@ test("mark the task complete", async ({ page }) => {
   await expect(page.getByRole("button", { name: "Start" })).toHaveCount(0);
 });
 
-test("drag a task to Running: it starts; its status syncs with its session's", async ({ page, context }) => {
+test("task status syncs with session status: dragged to Running it starts, and waits when its Claude does", async ({ page, context }) => {
   const made = await make("Make a file", { description: "scenario:bash please" });
   await open(page, "/tasks?view=board");
   const second = await context.newPage();
@@ -180,7 +187,7 @@ test("drag a task to Running: it starts; its status syncs with its session's", a
   await expect(lane("running").locator(`#task-${made.id}`)).toBeVisible();
 });
 
-test("mark the task failed, by key; retry it", async ({ page }) => {
+test("mark task failed, by key; retry it", async ({ page }) => {
   const [made] = await api("GET", "/api/tasks?status=running");
   await open(page, "/tasks?view=board");
   await row(page, made.id).focus();
