@@ -12,6 +12,7 @@ function others(task) { return [...task.parentElement.querySelectorAll(".task")]
 // --- order ---
 
 let sent = Promise.resolve();
+let underway = 0;
 
 /// Puts a task before another one of its list, or at its end. Among tasks of another priority it gets theirs.
 function place(task, list, before) {
@@ -31,7 +32,9 @@ function place(task, list, before) {
   if (focused) task.focus();
   const changes = priority !== task.dataset.priority;
   task.dataset.priority = priority;
-  // One after the other: whoever holds a key down makes many.
+  // One after the other: whoever holds a key down makes many. Until the last is kept the page shows them as they will be.
+  region().dataset.keep = "";
+  underway += 1;
   sent = sent.then(async () => {
     if (changes) {
       await api("PATCH", `/api/tasks/${id}`, { priority: Number(priority) });
@@ -41,6 +44,10 @@ function place(task, list, before) {
     document.getElementById("polite").textContent = `Task ${id} is at place ${at + 1} of ${next.length}.`;
   }).catch((problem) => {
     announce(problem.message, true);
+  }).finally(() => {
+    underway -= 1;
+    if (underway) return;
+    delete region().dataset.keep;
     refresh(region());
   });
 }
