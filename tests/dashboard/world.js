@@ -50,6 +50,13 @@ function waitForStatus(name, status) {
   });
 }
 
+/// What is on a session's screen in tmux.
+async function screen(name) {
+  const { tmux_session: session } = await api("GET", `/api/sessions/${name}`);
+  const args = ["-S", world.tmux, "capture-pane", "-p", "-t", `=${session}:`];
+  return (await promisify(execFile)("tmux", args, { env: world.env })).stdout;
+}
+
 /// Writes a file of the project.
 function write(file, text) {
   const whole = path.join(world.project, file);
@@ -88,4 +95,4 @@ async function endServers() {
   }
 }
 
-module.exports = { world, chorus, api, play, waitFor, waitForStatus, write, restartServer, endServers };
+module.exports = { world, chorus, api, play, waitFor, waitForStatus, screen, write, restartServer, endServers };

@@ -60,6 +60,16 @@ async fn now() {
 }
 
 #[tokio::test]
+async fn tasks() {
+    tell(World::start().await, "tasks").await;
+}
+
+#[tokio::test]
+async fn documents() {
+    tell(World::build().env("EDITOR", "tail -f").start().await, "documents").await;
+}
+
+#[tokio::test]
 async fn pages() {
     tell(World::start().await, "pages").await;
 }
