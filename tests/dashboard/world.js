@@ -32,7 +32,7 @@ function play(name, scenario, more = {}) {
 }
 
 /// Waits until `look()` gives something, and gives that.
-async function waitFor(what, look, limit = 30_000) {
+async function waitFor(what, look, limit = 60_000) {
   const end = Date.now() + limit;
   for (;;) {
     const found = await look();
