@@ -113,9 +113,12 @@ pub fn page(bench: &mut Bench) -> Result<()> {
         format!("{:.0} KB", bytes / 1e3),
         Target::at_most(bytes, 200e3, "≤ 200 KB", ""),
     );
-    let (events, time) = (bench.count(36_000), Duration::from_secs(if bench.quick { 22 } else { 180 }));
+    let (events, time) =
+        (bench.count(36_000), Duration::from_secs(if bench.quick { 22 } else { 180 }));
     let before = browser.ask(&json!({ "heard": true }))?;
-    let heard = |said: &Value| said["heard"].as_array().map(|h| h.iter().filter_map(Value::as_u64).collect::<Vec<_>>());
+    let heard = |said: &Value| {
+        said["heard"].as_array().map(|h| h.iter().filter_map(Value::as_u64).collect::<Vec<_>>())
+    };
     let before = heard(&before).context("no counts")?;
     let began = Instant::now();
     let mut wire = server.unix()?.patient()?;

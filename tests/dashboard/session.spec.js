@@ -153,7 +153,7 @@ test("a request is answered on the session's page, and the call says who approve
   await page.goto("/sessions/asks");
   const card = page.locator(".ask");
   await expect(card).toContainText("touch made-by-bash.txt");
-  await expect(card.locator("[data-decide=allow]")).toBeVisible();
+  await expect(card.getByRole("button", { name: "Approve" })).toBeInViewport();
   await card.getByRole("button", { name: "Approve" }).click();
   await expect(card).toHaveCount(0);
   const call = page.locator(".turn.call", { hasText: "touch made-by-bash.txt" });
