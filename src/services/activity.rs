@@ -110,7 +110,8 @@ pub async fn report(app: &App, days: u16) -> Result<Activity, Error> {
         usage::report(&app.db, Some(usage::Group::Day), (first, today), None, u32::from(days))
             .await?;
     // The key is the day's number.
-    let cost = |day: Day| spent.iter().find(|s| s.key == day.0.to_string()).map(|s| s.spending.total());
+    let cost =
+        |day: Day| spent.iter().find(|s| s.key == day.0.to_string()).map(|s| s.spending.total());
     let hour = |(i, done)| HourDone { hour: Timestamp((this_hour - 23 + i) * HOUR_MS), done };
     let day = |(i, done)| {
         let day = Day(first.0 + i);
