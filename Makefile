@@ -2,7 +2,7 @@
 # Works with GNU make 3.81 and newer, and any POSIX sh.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions check-api bench run lint clean-demo
+.PHONY: help demo test test-versions check-api bench screenshots run lint clean-demo
 
 # Extra arguments for the program that a target runs: make test ARGS='--lib reducer'
 ARGS ?=
@@ -19,13 +19,15 @@ demo: ## Show a real Claude Code being run, watched and approved (KEEP=1 leaves 
 		cargo build --bin chorus --example demo && \
 		CHORUS_TEST_CLAUDE="$$claude" KEEP="$(KEEP)" cargo run --quiet --example demo -- $(ARGS)
 
-test: ## Run all tests, on the real Claude Code, tmux and PostgreSQL
-	@scripts/need cargo cc git tmux npm postgres
+test: ## Run all tests, on the real Claude Code, tmux, PostgreSQL and Chromium
+	@scripts/need cargo cc git tmux npm postgres chromium
+	@scripts/playwright >/dev/null
 	@claude=$$(scripts/claude-code tested) && \
 		CHORUS_TEST_CLAUDE="$$claude" cargo test --workspace $(ARGS)
 
 test-versions: ## Run the tests that need Claude Code on every supported version and on npm's newest
-	@scripts/need cargo cc git tmux npm postgres
+	@scripts/need cargo cc git tmux npm postgres chromium
+	@scripts/playwright >/dev/null
 	@versions= && \
 	for which in tested also newest; do \
 		version=$$(scripts/claude-code --version-only $$which) || exit 1; \
@@ -50,10 +52,18 @@ check-api: ## Let Schemathesis look for answers that the API's description does 
 	@scripts/check-api "$${CARGO_TARGET_DIR:-target}/debug/chorus" $(ARGS)
 
 bench: ## Measure what docs/BENCHMARKS.md keeps
-	@scripts/need cargo cc git tmux npm
+	@scripts/need cargo cc git tmux npm chromium
+	@scripts/playwright >/dev/null
 	@claude=$$(scripts/claude-code tested) && \
 		cargo build --release --bin chorus --example bench && \
 		CHORUS_TEST_CLAUDE="$$claude" cargo run --release --quiet --example bench -- $(ARGS)
+
+screenshots: ## Draw docs/screenshots anew: every page, in both themes, on a desk and on a phone
+	@scripts/need cargo cc git tmux npm chromium
+	@scripts/playwright >/dev/null
+	@claude=$$(scripts/claude-code tested) && \
+		CHORUS_TEST_CLAUDE="$$claude" CHORUS_SCREENSHOTS="$(CURDIR)/docs/screenshots" \
+		cargo test --test it -- dashboard::pages
 
 run: ## Start the server from this source
 	@scripts/need cargo cc git tmux

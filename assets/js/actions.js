@@ -2,11 +2,13 @@
 //
 //   <button data-act="POST /api/…" data-body='{"json": true}' data-confirm="Sure?" data-done="It is done.">
 //   <form data-act="POST /api/…">: its fields become a JSON object by their names. A field's data-type says what it
-//   is: int, bool, lines (a list, one a line), words (a list, by blanks or commas), json; text otherwise. What is left
-//   empty is left out, unless the field has data-empty. A name with dots makes objects in objects.
+//   is: int, bool, lines (a list, one a line), words (a list, by blanks or commas), commas (a list, by commas), ints (a
+//   list of numbers), json; text otherwise. What is left empty is left out, unless the field has data-empty. A name
+//   with dots makes objects in objects.
 //
 // After success: data-go="/where" leads there ({id} is replaced by what the answer says), data-reset empties the form,
-// data-close closes the dialog it is in.
+// data-close closes the dialog it is in, data-later is said instead of data-done if
+// it was only accepted (202).
 "use strict";
 
 /// A request to the API. Gives what it answered; a refusal is thrown as an Error with its detail and field.
@@ -79,6 +81,8 @@ function value(field, raw) {
     case "bool": return raw === true || raw === "true" || raw === "on";
     case "lines": return raw.split("\n").map((s) => s.trim()).filter(Boolean);
     case "words": return raw.split(/[\s,]+/).filter(Boolean);
+    case "commas": return raw.split(",").map((s) => s.trim()).filter(Boolean);
+    case "ints": return raw.split(/[\s,#]+/).filter(Boolean).map(Number);
     case "json": return JSON.parse(raw);
     default: return raw;
   }
@@ -116,7 +120,7 @@ function fail(element, problem) {
 
 /// Does what an element with data-act says.
 export async function act(element, submitter) {
-  const { act: what, confirm, confirmLabel, done, go } = { ...element.dataset, ...submitter?.dataset };
+  const { act: what, confirm, confirmLabel, done, later, go } = { ...element.dataset, ...submitter?.dataset };
   const [method, path] = what.split(" ");
   const isForm = element instanceof HTMLFormElement;
   let body;
@@ -136,7 +140,7 @@ export async function act(element, submitter) {
   element.setAttribute("aria-busy", "true");
   try {
     const answer = await api(method, path, method === "GET" || method === "DELETE" ? undefined : body ?? {});
-    if (done) announce(done);
+    if (done) announce(answer.status === 202 && later ? later : done);
     if ("reset" in element.dataset) { element.reset(); element.dispatchEvent(new Event("input", { bubbles: true })); }
     if ("close" in element.dataset) element.closest("dialog")?.close();
     element.dispatchEvent(new CustomEvent("chorus:done", { bubbles: true, detail: answer }));

@@ -115,7 +115,7 @@ async function swap(target, html, style) {
 }
 
 function names(data, id) {
-  return data.session_id === id || data.document_id === id || data.project_id === id || String(data.task_id) === id
+  return data.session_id === id || data.project_id === id || String(data.document_id) === id || String(data.task_id) === id
     || (Array.isArray(data.task_ids) && data.task_ids.map(String).includes(id));
 }
 
@@ -192,14 +192,16 @@ const lock = `chorus-tab-${Math.random().toString(36).slice(2)}`;
 export function start(notices) {
   wantsNotices = notices;
   if ("SharedWorker" in window) {
-    navigator.locks?.request(lock, () => new Promise(() => {}));
     const script = new URL("./stream-worker.js", import.meta.url);
     const worker = new SharedWorker(script, { name: "chorus" });
     // Where it cannot run there is still a stream of this page's own.
     worker.onerror = () => { port = null; own(); };
     port = worker.port;
     port.onmessage = ({ data }) => take(data);
-    port.postMessage(hello());
+    // Once the lock is held, not before: the worker takes a lock that it gets for a tab that has gone.
+    const join = () => port?.postMessage(hello());
+    if (navigator.locks) navigator.locks.request(lock, () => { join(); return new Promise(() => {}); });
+    else join();
     // A page that is kept for the back button hears nothing meanwhile.
     addEventListener("pagehide", () => port?.postMessage({ leave: true }));
     addEventListener("pageshow", (e) => { if (e.persisted) { port?.postMessage(hello()); refreshAll(); } });

@@ -34,8 +34,8 @@ pub enum EventKind {
     /// A task's edits: `{kind, task_id, session_id, …}`, where `kind` is `committed`, `problem`, `settled`,
     /// `discarded`, `edit_denied` or `two_writers`.
     Git,
-    /// A document's file was created, changed, moved or deleted, or what is kept about it was changed:
-    /// `{document_id, project_id, path, change, old_path?}`.
+    /// A document's file was created, changed, moved or deleted, or what is kept about it or refers to it
+    /// was changed: `{document_id, project_id, path, change, old_path?, task_id?}`.
     DocumentChange,
     /// A task's status moved: `{task_id, session_id, old_status, new_status, title, result, …}`.
     TaskStatus,

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::document::Lines;
 use super::ids::{DocumentId, ReferenceId, TaskId};
+use super::names::names;
 use super::time::Timestamp;
 pub use relocate::{Relocation, relocate};
 
@@ -62,6 +63,10 @@ pub enum ReferenceState {
     /// The text is no longer there, or its file is not, or cannot be read.
     Missing,
 }
+
+names!(ReferenceState {
+    Current => "current", Moved => "moved", Drifted => "drifted", Missing => "missing",
+});
 
 /// A reference held against what its document says.
 #[derive(Clone, Debug, PartialEq, Eq)]

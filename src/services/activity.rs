@@ -109,11 +109,13 @@ pub async fn report(app: &App, days: u16) -> Result<Activity, Error> {
     let spent =
         usage::report(&app.db, Some(usage::Group::Day), (first, today), None, u32::from(days))
             .await?;
-    let cost = |day: &str| spent.iter().find(|s| s.key == day).map(|s| s.spending.total());
+    // The key is the day's number.
+    let cost =
+        |day: Day| spent.iter().find(|s| s.key == day.0.to_string()).map(|s| s.spending.total());
     let hour = |(i, done)| HourDone { hour: Timestamp((this_hour - 23 + i) * HOUR_MS), done };
     let day = |(i, done)| {
-        let day = Day(first.0 + i).to_string();
-        DayDone { cost_usd: cost(&day).unwrap_or(Usd(0)), day, done }
+        let day = Day(first.0 + i);
+        DayDone { cost_usd: cost(day).unwrap_or(Usd(0)), day: day.to_string(), done }
     };
     Ok(Activity {
         hours: (0..).zip(hours).map(hour).collect(),

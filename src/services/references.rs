@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::error::Error;
 use super::{App, documents};
-use crate::domain::document::{Document, Lines, Target, Where, line_count};
+use crate::domain::document::{Document, FileChange, Lines, Target, Where, line_count};
+use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::excerpt::Excerpt;
 use crate::domain::ids::{DocumentId, ProjectId, ReferenceId, TaskId};
 use crate::domain::outline;
 use crate::domain::reference::{LONGEST_TEXT, Reference, ReferenceState, Standing, check_note};
+use crate::domain::time::Timestamp;
 use crate::store::references::{self, NewReference, ReferenceChange};
 use crate::store::{Slot, Write};
 
@@ -78,6 +82,32 @@ async fn follow_to(app: &App, reference: &mut Reference, standing: &Standing) ->
     }
     reference.lines = standing.lines;
     change(app, reference.id, ReferenceChange::Follow(standing.lines)).await
+}
+
+/// The event of a change to what refers to a document: whoever looks at it, or at the task, sees it.
+pub(in crate::services) fn told(
+    document: &Document,
+    task: Option<TaskId>,
+    at: Timestamp,
+) -> NewEvent {
+    let Document { id, project_id, path, .. } = document;
+    let data = json!({
+        "document_id": id, "project_id": project_id, "path": path, "change": FileChange::Changed,
+        "task_id": task,
+    });
+    NewEvent::of(EventKind::DocumentChange, None, at, &data)
+}
+
+/// Changes a reference for a person.
+async fn change_told(app: &App, shown: &Shown, change: ReferenceChange) -> Result<(), Error> {
+    let (id, task, document) = (shown.reference.id, shown.reference.task, shown.document.clone());
+    app.engine
+        .run(move |_, unit| {
+            unit.write(Write::ChangeReference { id, change, at: unit.now });
+            unit.write(Write::Event(told(&document, task, unit.now)));
+            Ok(())
+        })
+        .await
 }
 
 async fn change(app: &App, id: ReferenceId, change: ReferenceChange) -> Result<(), Error> {
@@ -186,9 +216,12 @@ fn section(document: &Document, content: &str, heading: &str, count: u32) -> Res
 pub async fn create(app: &App, new: NewReference) -> Result<Shown, Error> {
     let id = Slot::default();
     let given = id.clone();
+    let document = documents::get(app, new.document).await?;
     app.engine
         .run(move |_, unit| {
+            let task = new.task;
             unit.write(Write::AddReference { reference: Box::new(new), at: unit.now, id });
+            unit.write(Write::Event(told(&document, task, unit.now)));
             Ok::<_, Error>(())
         })
         .await?;
@@ -243,20 +276,22 @@ pub async fn update(app: &App, id: ReferenceId, patch: Patch) -> Result<Shown, E
         if patch.lines.is_none() && Some(&new.text) != now.standing.text.as_ref() {
             return Err(Error::conflict("the document was changed meanwhile: look at it again"));
         }
-        change(app, id, ReferenceChange::Accept(new.lines, new.text)).await?;
+        change_told(app, &now, ReferenceChange::Accept(new.lines, new.text)).await?;
     }
     if let Some(note) = patch.note {
-        change(app, id, ReferenceChange::Note(note)).await?;
+        change_told(app, &now, ReferenceChange::Note(note)).await?;
     }
     get(app, id).await
 }
 
 /// Removes a reference.
 pub async fn remove(app: &App, id: ReferenceId) -> Result<(), Error> {
-    references::by_id(&app.db, id).await?.ok_or_else(|| unknown(id))?;
+    let found = references::by_id(&app.db, id).await?.ok_or_else(|| unknown(id))?;
+    let document = documents::get(app, found.document).await?;
     app.engine
         .run(move |_, unit| {
             unit.write(Write::DeleteReference(id));
+            unit.write(Write::Event(told(&document, found.task, unit.now)));
             Ok(())
         })
         .await

@@ -22,15 +22,21 @@ impl askama::filters::HtmlSafe for SafeHtml {}
 
 /// Renders markdown with GitHub's tables, task lists, strikethrough, footnotes and links.
 pub fn render(markdown: &str) -> SafeHtml {
-    SafeHtml(markdown_to_html(markdown, &options(false)))
+    SafeHtml(markdown_to_html(markdown, &options()))
 }
 
-/// The same with each block's lines in the source as `data-sourcepos="line:column-line:column"`, front matter left out.
-pub fn render_document(markdown: &str) -> SafeHtml {
-    SafeHtml(markdown_to_html(markdown, &options(true)))
+/// The same with each block's lines in the source as `data-sourcepos="line:column-line:column"`. Front matter is
+/// left out, where a document begins.
+pub fn render_document(markdown: &str, begins: bool) -> SafeHtml {
+    let mut options = options();
+    if begins {
+        options.extension.front_matter_delimiter = Some("---".to_owned());
+    }
+    options.render.sourcepos = true;
+    SafeHtml(markdown_to_html(markdown, &options))
 }
 
-fn options(document: bool) -> Options<'static> {
+fn options() -> Options<'static> {
     let mut options = Options::default();
     options.extension.table = true;
     options.extension.tasklist = true;
@@ -38,10 +44,6 @@ fn options(document: bool) -> Options<'static> {
     options.extension.autolink = true;
     options.extension.footnotes = true;
     options.render.escape = true;
-    if document {
-        options.extension.front_matter_delimiter = Some("---".to_owned());
-        options.render.sourcepos = true;
-    }
     options
 }
 
@@ -55,7 +57,7 @@ mod tests {
         for part in ["<h1>Hi</h1>", "checkbox", "<td>1</td>"] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
-        let html = render_document("---\na: b\n---\n\ntext").to_string();
+        let html = render_document("---\na: b\n---\n\ntext", true).to_string();
         assert!(html.contains("data-sourcepos=\"5:1-5:4\"") && !html.contains("a: b"), "{html}");
     }
 

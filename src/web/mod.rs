@@ -5,15 +5,19 @@
 //! script, nothing from elsewhere, works offline.
 
 mod activity;
+mod address;
 mod assets;
 mod cards;
 mod diff;
+mod documents;
 mod markdown;
 mod now;
 mod plain;
 mod session;
 mod settings;
 mod shell;
+mod tasks;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -21,6 +25,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
@@ -42,6 +47,9 @@ pub fn router() -> Router<Arc<App>> {
         .merge(activity::router())
         .merge(settings::router())
         .merge(session::router())
+        .merge(tasks::router())
+        .merge(documents::router())
+        .layer(from_fn(trouble::as_page))
 }
 
 /// The line on every page that says what waits for a person.

@@ -17,8 +17,6 @@ pub struct Shell {
     pub event: i64,
     /// Permission requests that nobody has decided.
     pub waiting: Waiting,
-    /// Chorus's version.
-    pub version: &'static str,
 }
 
 /// What waits for a person, in a line.
@@ -54,7 +52,6 @@ impl Shell {
                 }
             })
             .await?;
-        let version = env!("CARGO_PKG_VERSION");
-        Ok(Self { page, assets: &assets::BASE, event, waiting, version })
+        Ok(Self { page, assets: &assets::BASE, event, waiting })
     }
 }

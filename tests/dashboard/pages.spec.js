@@ -18,6 +18,7 @@ test.beforeAll(async () => {
   if (!again) await makeAll();
   made.tasks = await api("GET", "/api/tasks");
   made.document = (await api("GET", "/api/documents")).find((d) => d.path === "docs/spec.md");
+  made.document_task = (await api("GET", `/api/documents/${made.document.id}/references`))[0].task_id;
   made.session = await api("GET", "/api/sessions/fix-flaky-test");
 });
 
@@ -54,6 +55,13 @@ const pages = [
   ["session-tools", () => `/sessions/${made.session.id}/tools`],
   ["session-changes", () => `/sessions/${made.session.id}/changes`],
   ["session-about", () => `/sessions/${made.session.id}/about`],
+  ["tasks", () => "/tasks"],
+  ["task-board", () => "/tasks?view=board"],
+  ["new-task", () => "/tasks?new=task"],
+  ["task", () => `/tasks/${made.document_task}`],
+  ["documents", () => "/documents"],
+  ["document", () => `/documents/${made.document.id}`],
+  ["document-source", () => `/documents/${made.document.id}?view=source&line=13#L13-L14`],
   ["activity", () => "/activity"],
   ["settings-health", () => "/settings/health"],
   ["settings-configuration", () => "/settings/configuration"],

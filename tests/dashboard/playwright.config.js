@@ -6,9 +6,9 @@ module.exports = defineConfig({
   testDir: __dirname,
   fullyParallel: false,
   workers: 1,
-  timeout: 90_000,
+  timeout: 150_000,
   globalTimeout: 480_000,
-  expect: { timeout: 20_000 },
+  expect: { timeout: 40_000 },
   reporter: "line",
   forbidOnly: true,
   use: {

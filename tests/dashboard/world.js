@@ -32,7 +32,7 @@ function play(name, scenario, more = {}) {
 }
 
 /// Waits until `look()` gives something, and gives that.
-async function waitFor(what, look, limit = 30_000) {
+async function waitFor(what, look, limit = 60_000) {
   const end = Date.now() + limit;
   for (;;) {
     const found = await look();
@@ -48,6 +48,13 @@ function waitForStatus(name, status) {
     const session = await api("GET", `/api/sessions/${name}`);
     return session.claude_status === status && session;
   });
+}
+
+/// What is on a session's screen in tmux.
+async function screen(name) {
+  const { tmux_session: session } = await api("GET", `/api/sessions/${name}`);
+  const args = ["-S", world.tmux, "capture-pane", "-p", "-t", `=${session}:`];
+  return (await promisify(execFile)("tmux", args, { env: world.env })).stdout;
 }
 
 /// Writes a file of the project.
@@ -88,4 +95,4 @@ async function endServers() {
   }
 }
 
-module.exports = { world, chorus, api, play, waitFor, waitForStatus, write, restartServer, endServers };
+module.exports = { world, chorus, api, play, waitFor, waitForStatus, screen, write, restartServer, endServers };

@@ -60,13 +60,38 @@ async fn now() {
 }
 
 #[tokio::test]
+async fn tasks() {
+    tell(World::start().await, "tasks").await;
+}
+
+#[tokio::test]
+async fn documents() {
+    tell(World::build().env("EDITOR", "tail -f").start().await, "documents").await;
+}
+
+#[tokio::test]
 async fn pages() {
     tell(World::start().await, "pages").await;
 }
 
 #[tokio::test]
+async fn live() {
+    tell(World::start().await, "live").await;
+}
+
+/// A world whose model plays what stands beside the stories.
+async fn with_script(spec: &str) -> World {
+    let script = std::fs::read_to_string(tests().join(format!("{spec}.script.json")));
+    let script = Script::from_json(&script.expect("a script")).expect("a script");
+    World::build().script(script).start().await
+}
+
+#[tokio::test]
 async fn session() {
-    let script = std::fs::read_to_string(tests().join("session.script.json")).expect("a script");
-    let script = Script::from_json(&script).expect("a script");
-    tell(World::build().script(script).start().await, "session").await;
+    tell(with_script("session").await, "session").await;
+}
+
+#[tokio::test]
+async fn hostile() {
+    tell(with_script("hostile").await, "hostile").await;
 }

@@ -2,7 +2,7 @@
 
 use super::starting;
 use crate::claude::profile::Profile;
-use crate::domain::document::Target;
+use crate::domain::document::{Document, Target};
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::project::Project;
 use crate::domain::prompt::Prompt;
@@ -57,7 +57,7 @@ pub(super) async fn prepare_references(
     app: &App,
     project: ProjectId,
     wanted: Vec<Wanted>,
-) -> Result<Vec<NewReference>, Error> {
+) -> Result<Vec<(NewReference, Document)>, Error> {
     check_references(&wanted)?;
     let mut made = Vec::with_capacity(wanted.len());
     for (n, Wanted { target, note }) in wanted.into_iter().enumerate() {
@@ -65,9 +65,10 @@ pub(super) async fn prepare_references(
         let found = Target::parse(&target).map_err(|why| Error::invalid(&field, why))?;
         let prepared = async {
             let document = documents::find(app, project, &found.document).await?;
-            references::prepare(app, &document, &found.lines, None, note).await
+            let new = references::prepare(app, &document, &found.lines, None, note).await?;
+            Ok((new, document))
         };
-        made.push(prepared.await.map_err(|e| match e {
+        made.push(prepared.await.map_err(|e: Error| match e {
             Error::Unavailable { .. } => e,
             Error::Invalid { problem, .. } => Error::Invalid { field, problem },
             e => Error::Invalid { field, problem: e.to_string() },

@@ -20,7 +20,7 @@ use crate::domain::task::{
 use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::live::{Known, Live};
-use crate::services::{App, git, projects};
+use crate::services::{App, git, projects, references};
 use crate::store::{Slot, Write, tasks};
 
 /// Tasks that are put in order at once.
@@ -89,8 +89,8 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
     let labels = check_labels(new.labels.unwrap_or_default()).map_err(invalid("labels"))?;
     let options = new.options.unwrap_or_default();
     check_options(&options, &project)?;
-    let references = new.references.unwrap_or_default();
-    let references = prepare_references(app, project.id, references).await?;
+    let wanted = new.references.unwrap_or_default();
+    let wanted = prepare_references(app, project.id, wanted).await?;
     // What others depend on must not be deleted while somebody begins to depend on it.
     let _linking = app.desk.linking().await;
     let depends_on = check_needs(app, None, new.depends_on).await?;
@@ -133,8 +133,9 @@ pub async fn create(app: &Arc<App>, new: New, actor: Actor) -> Result<View, Erro
             }
             unit.write(Write::AddTask { task: Box::new(task.clone()), idempotency_key: key });
             unit.write(Write::Audit(act(unit.now, actor, "task.created", &task)));
-            for mut reference in references {
+            for (mut reference, document) in wanted {
                 reference.task = Some(id);
+                unit.write(Write::Event(references::told(&document, Some(id), now)));
                 let (reference, at) = (Box::new(reference), now);
                 unit.write(Write::AddReference { reference, at, id: Slot::default() });
             }
