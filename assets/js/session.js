@@ -17,6 +17,9 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+// On a phone not all tabs have room.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 const tab = (end) => () => {
   const link = document.querySelector(`.tabs a[href$="${end}"]`) ?? document.querySelector(".tabs a");
   link.click();

@@ -208,6 +208,8 @@ if (talk) {
     following = atEnd();
     if (following && newer) newer.hidden = true;
   }, { passive: true });
+  // A request stands at the end, where it is seen.
+  document.addEventListener("chorus:updated", ({ detail }) => { if (following && detail?.target?.id === "asks") toEnd(); });
   newer?.addEventListener("click", toEnd);
   // A link to one turn stays there; otherwise the end is what counts.
   if (!location.hash) requestAnimationFrame(toEnd);

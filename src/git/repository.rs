@@ -211,6 +211,33 @@ impl Repository {
         })
     }
 
+    /// Adds files that git does not track yet to a difference, each as all of its lines. What a link leads
+    /// to is not looked at.
+    pub async fn add_new(&self, diff: &mut Diff, paths: &[String]) -> Result<(), GitError> {
+        for path in paths {
+            if diff.patch.len() >= PATCH {
+                diff.cut = true;
+                return Ok(());
+            }
+            let args = ["diff", "--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--"];
+            let mut call = self.call(args.into_iter().chain(["/dev/null", path]));
+            call.keep = PATCH - diff.patch.len();
+            // 1 says that they differ. A file that has gone meanwhile is none.
+            let output = self.runner.run(call).await?;
+            if output.code != Some(1) {
+                continue;
+            }
+            let patch = String::from_utf8_lossy(&output.stdout);
+            let lines = patch.split_once("\n@@").map(|(_, hunk)| hunk.matches("\n+").count());
+            let insertions = lines.map(|lines| lines as u64);
+            let (path, deletions) = (path.clone(), insertions.map(|_| 0));
+            diff.files.push(FileChange { path, insertions, deletions });
+            diff.patch.push_str(&patch);
+            diff.cut |= output.cut;
+        }
+        Ok(())
+    }
+
     /// Keeps a discarded branch's last commit from being collected as garbage.
     pub(super) async fn keep(&self, branch: &str, commit: &str) -> Result<(), GitError> {
         let name = format!("{KEPT}/{branch}");

@@ -50,7 +50,6 @@ const pages = [
   ["now", () => "/"],
   ["new-session", () => "/?new=session"],
   ["session", () => "/sessions/docs-tidy"],
-  ["session-plan", () => "/sessions/plan-invoices"],
   ["session-asks", () => `/sessions/${made.session.id}`],
   ["session-terminal", () => `/sessions/${made.session.id}/terminal`],
   ["session-tools", () => `/sessions/${made.session.id}/tools`],

@@ -116,7 +116,7 @@ test("half-typed text survives updates and a reload", async ({ page }) => {
   await page.goto("/sessions/edits");
   const box = page.getByLabel("What to tell edits");
   await box.pressSequentially("half a tho");
-  await api("POST", "/api/sessions/edits/send", { text: "scenario:echo meanwhile" });
+  await api("POST", "/api/sessions/edits/send", { text: "scenario:echo meanwhile", queue: true });
   await expect(page.locator(".said.you", { hasText: "meanwhile" })).toBeVisible();
   await expect(box).toHaveValue("half a tho");
   await expect(box).toBeFocused();
@@ -153,7 +153,7 @@ test("a request is answered on the session's page, and the call says who approve
   await page.goto("/sessions/asks");
   const card = page.locator(".ask");
   await expect(card).toContainText("touch made-by-bash.txt");
-  await expect(card.locator("[data-decide=allow]")).toBeVisible();
+  await expect(card.getByRole("button", { name: "Approve" })).toBeInViewport();
   await card.getByRole("button", { name: "Approve" }).click();
   await expect(card).toHaveCount(0);
   const call = page.locator(".turn.call", { hasText: "touch made-by-bash.txt" });
@@ -178,14 +178,14 @@ test("the end is followed; who reads further up is left alone, and loads what ca
   const top = () => page.getByText("Step 12.", { exact: true }).evaluate((e) => e.getBoundingClientRect().top);
   await page.evaluate(() => new Promise(requestAnimationFrame));
   const before = await top();
-  await api("POST", "/api/sessions/many/send", { text: "scenario:echo from elsewhere" });
+  await api("POST", "/api/sessions/many/send", { text: "scenario:echo from elsewhere", queue: true });
   await expect(page.locator(".said.you", { hasText: "from elsewhere" })).toHaveCount(1);
   await expect(page.getByRole("button", { name: "New below" })).toBeVisible();
   expect(Math.abs(await top() - before)).toBeLessThan(2);
   await page.getByRole("button", { name: "New below" }).click();
   await expect(page.locator(".said.you", { hasText: "from elsewhere" })).toBeInViewport();
   await waitForStatus("many", "idle");
-  await api("POST", "/api/sessions/many/send", { text: "scenario:echo once more" });
+  await api("POST", "/api/sessions/many/send", { text: "scenario:echo once more", queue: true });
   await expect(page.locator(".said.you", { hasText: "once more" })).toBeInViewport();
 });
 

@@ -224,6 +224,10 @@ async fn a_hook_that_refuses_a_commit_is_told_on_the_task_and_the_next_turn_make
         .await;
     let diff = world.get("/api/sessions/lint/diff").await.expect(200).json();
     assert_eq!(diff["uncommitted"], json!([{ "path": "new.txt", "kind": "added" }]));
+    let shown = &diff["uncommitted_diff"];
+    let file = json!([{ "path": "new.txt", "insertions": 1, "deletions": 0 }]);
+    assert_eq!(shown["files"], file);
+    assert!(shown["patch"].as_str().is_some_and(|patch| patch.ends_with("+x\n")), "{shown}");
     fs::remove_file(&hook).expect("the hook");
     let prompt = json!({ "prompt": "go on" });
     world.post_hook(&agent, "UserPromptSubmit", &prompt).await.expect(204);

@@ -1,5 +1,6 @@
 //! What was edited: commits, differences, and what nobody knows the author of.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::backend;
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::session::Session;
 use crate::domain::task::GitBackend;
-use crate::git::{Change, Commit, Diff, Repository};
+use crate::git::{Change, ChangeKind, Commit, Diff, Repository};
 
 /// What a task, or a session, has changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -33,7 +34,7 @@ pub struct Changes {
     pub committed: Diff,
     /// The files that have changed since.
     pub uncommitted: Vec<Change>,
-    /// How, those that git tracks.
+    /// How; of those that are new to git, the first so many.
     pub uncommitted_diff: Diff,
 }
 
@@ -122,9 +123,16 @@ async fn uncommitted(
         let paths = (paths.len() <= MANY).then_some(paths);
         changes.uncommitted_diff = tree.diff("HEAD", None, paths.as_deref()).await?;
     }
+    let diff = &mut changes.uncommitted_diff;
+    let known: HashSet<String> = diff.files.iter().map(|file| file.path.clone()).collect();
+    let is_new = |c: &&Change| c.kind == ChangeKind::Added && !known.contains(&c.path);
+    let new = changes.uncommitted.iter().filter(is_new).take(NEW).map(|c| c.path.clone());
+    tree.add_new(diff, &new.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
+/// Files that are new to git and shown with their content.
+const NEW: usize = 50;
 /// Files that are named to git one by one; of more the whole directory is shown.
 const MANY: usize = 2_000;
 

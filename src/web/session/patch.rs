@@ -74,8 +74,8 @@ pub(super) fn read(patch: &str) -> Vec<FilePatch> {
             };
             olds -= u32::from(in_old).min(olds);
             news -= u32::from(in_new).min(news);
-            old += u32::from(in_old);
-            new += u32::from(in_new);
+            old = old.saturating_add(u32::from(in_old));
+            new = new.saturating_add(u32::from(in_new));
             file.added += usize::from(side == Side::Added);
             file.removed += usize::from(side == Side::Removed);
             if let Some(hunk) = file.hunks.last_mut() {
