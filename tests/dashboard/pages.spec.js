@@ -102,6 +102,11 @@ for (const [name, where] of pages) {
     await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
     await page.goto(where());
     await expect(page.locator("#link")).toHaveText("live");
+    const scripts = await page.evaluate(() => performance.getEntriesByType("resource")
+      .filter((r) => r.name.endsWith(".js")).reduce((sum, r) => sum + r.decodedBodySize, 0));
+    // Drawing a terminal takes more.
+    if (name !== "session-terminal") expect.soft(scripts, "bytes of script").toBeLessThan(150_000);
+    expect.soft(scripts, "bytes of script").toBeGreaterThan(0);
     // The themes differ in their colours alone.
     for (const [device, width, height, theme, rules] of [
       ["desk", 1440, 900, "light", null], ["desk", 1440, 900, "dark", ["color-contrast"]],
