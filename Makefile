@@ -59,11 +59,12 @@ bench: ## Measure what docs/BENCHMARKS.md keeps
 		CHORUS_TEST_CLAUDE="$$claude" cargo run --release --quiet --example bench -- $(ARGS)
 
 screenshots: ## Draw docs/screenshots anew: every page, in both themes, on a desk and on a phone
-	@scripts/need cargo cc git tmux npm chromium
+	@scripts/need cargo cc git tmux npm chromium pngquant
 	@scripts/playwright >/dev/null
 	@claude=$$(scripts/claude-code tested) && \
 		CHORUS_TEST_CLAUDE="$$claude" CHORUS_SCREENSHOTS="$(CURDIR)/docs/screenshots" \
 		cargo test --test it -- dashboard::pages
+	@pngquant --force --ext .png --quality 70-95 --skip-if-larger docs/screenshots/*.png
 
 run: ## Start the server from this source
 	@scripts/need cargo cc git tmux

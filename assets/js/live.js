@@ -5,6 +5,7 @@
 //   data-src="/url?part=x"   where it comes from, anew
 //   data-of="id"             only events that name this session, task, document or project (optional)
 //   data-at-once             every change is fetched as soon as the one before it is there (optional)
+//   data-gap="1000"          at least so many milliseconds between two fetches, for what costs much (optional)
 // The first change is fetched at once; those that follow share the next fetch.
 //
 // A list of many rows may say instead which rows change, so that only these are fetched:
@@ -43,7 +44,7 @@ function runOf(element) {
 
 function gap(region) {
   if ("atOnce" in region.dataset) return 0;
-  return document.hidden ? HIDDEN_GAP : GAP;
+  return document.hidden ? HIDDEN_GAP : Number(region.dataset.gap ?? GAP);
 }
 
 /// Fetches a region anew, at once or when its last fetch is long enough ago.

@@ -20,6 +20,7 @@ function place(task, list, before) {
     announce("This order is not by hand. Choose the order by priority to put tasks into an order of your own.", true);
     return;
   }
+  if (list.closest("[data-newest]")) { announce("In this column the newest task comes first."); return; }
   const rest = [...list.querySelectorAll(".task")].filter((t) => t !== task);
   const at = before ? rest.indexOf(before) : rest.length;
   const around = [rest[at - 1], rest[at]].filter(Boolean).map((t) => t.dataset.priority);

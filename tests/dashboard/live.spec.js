@@ -81,6 +81,7 @@ test("the main path by keyboard alone: start a session, approve its request, go 
   await expect(page.getByRole("option", { name: /by-keys/ })).toHaveAttribute("aria-selected", "true");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/sessions\//);
+  await live(page);
   await page.keyboard.press("?");
   await expect(page.getByRole("dialog", { name: "Keys" })).toBeVisible();
   await page.keyboard.press("Escape");

@@ -4,7 +4,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { AxeBuilder } = require("@axe-core/playwright");
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, waitFor, waitForStatus, write } = require("./world");
+const { api, endServers, play, waitFor, waitForStatus, world, write } = require("./world");
 
 const keep = process.env.CHORUS_SCREENSHOTS;
 
@@ -71,6 +71,25 @@ const pages = [
   ["settings-browser", () => "/settings/browser"],
 ];
 
+/// Where things are on this machine, and what a picture says instead.
+const NAMES = [
+  [world.env.CHORUS_CLAUDE, "/home/you/.local/bin/claude"],
+  [world.data, "/home/you/.local/share/chorus"],
+  [world.project, "/home/you/shop"],
+  [world.home, "/home/you"],
+  [path.dirname(world.project), "/home/you"],
+];
+
+/// Writes these names into a page.
+function rename(names) {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    let text = texts.currentNode.nodeValue;
+    for (const [there, said] of names) text = text.replaceAll(there, said);
+    if (text !== texts.currentNode.nodeValue) texts.currentNode.nodeValue = text;
+  }
+}
+
 /// What axe-core finds, in words.
 async function findings(page, rules) {
   const axe = new AxeBuilder({ page });
@@ -83,6 +102,11 @@ for (const [name, where] of pages) {
     await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
     await page.goto(where());
     await expect(page.locator("#link")).toHaveText("live");
+    const scripts = await page.evaluate(() => performance.getEntriesByType("resource")
+      .filter((r) => r.name.endsWith(".js")).reduce((sum, r) => sum + r.decodedBodySize, 0));
+    // Drawing a terminal takes more.
+    if (name !== "session-terminal") expect.soft(scripts, "bytes of script").toBeLessThan(150_000);
+    expect.soft(scripts, "bytes of script").toBeGreaterThan(0);
     // The themes differ in their colours alone.
     for (const [device, width, height, theme, rules] of [
       ["desk", 1440, 900, "light", null], ["desk", 1440, 900, "dark", ["color-contrast"]],
@@ -96,6 +120,7 @@ for (const [name, where] of pages) {
       expect.soft(found, `${device}, ${theme}: ${found.join("\n")}`).toEqual([]);
       if (keep) {
         fs.mkdirSync(keep, { recursive: true });
+        await page.evaluate(rename, NAMES);
         await page.screenshot({ path: path.join(keep, `${name}-${device}-${theme}.png`) });
       }
     }

@@ -264,6 +264,9 @@ test("hostile titles, labels, notes, descriptions and results: nothing runs, not
     references: [{ document: "docs/bad.md", start_line: 1, end_line: 2, note: `${HOSTILE}${long}` }],
     priority: 99,
   });
+  await waitForStatus("helper", "idle");
+  await api("POST", `/api/tasks/${made.id}/assign`, { session_id: "helper" });
+  await api("POST", `/api/tasks/${made.id}/fail`, { result: `\u001b]0;x\u0007\u001b[31m${HOSTILE} ${"R".repeat(500)}` });
   await page.setViewportSize({ width: 390, height: 800 });
   for (const where of ["/tasks", "/tasks?view=board", `/tasks/${made.id}`, `/tasks?label=${encodeURIComponent(HOSTILE)}`]) {
     await open(page, where);

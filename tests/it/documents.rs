@@ -89,8 +89,9 @@ async fn documents_are_found_and_listed_in_order(store: Store) {
         (&pinned["pinned"], &pinned["description"]),
         (&patch["pinned"], &patch["description"])
     );
-    let page = world.get("/").await.expect(200).text();
-    assert!(page.contains("plans/next.md") && !page.contains("docs/b.md"), "{page}");
+    let page = world.get("/documents").await.expect(200).text();
+    let at = |what| page.find(what).expect("it is on the page");
+    assert!(at(">plans/next.md<") < at(">b.md<"), "{page}");
     assert!(page.contains("100% matters") && !page.contains("<b>"), "{page}");
     // Page by page, the pinned one first.
     let mut all = Vec::new();

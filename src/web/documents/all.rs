@@ -83,11 +83,10 @@ pub async fn page(
     };
     let found = documents::list(&app, &filter, cursor.as_ref(), limit).await?;
     let next = found.next.map(|c| address::with(&uri, &[("cursor", &c.to_string()), ("part", "")]));
-    let (pinned, rest): (Vec<Document>, Vec<Document>) =
+    let (pinned, mut rest): (Vec<Document>, Vec<Document>) =
         found.items.into_iter().partition(|d| d.pinned);
     let several = projects.len() > 1 && project.is_none();
     let mut roots = Vec::new();
-    let mut rest = rest;
     for p in &projects {
         let (own, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|d| d.project_id == p.id);
         rest = others;
@@ -97,8 +96,8 @@ pub async fn page(
         }
     }
     let chosen = wanted.category.map(Category::as_str).unwrap_or_default();
-    let names = ["instructions", "plans", "communication", "context", "general"];
-    let categories = std::iter::once("").chain(names).map(|name| {
+    let names = std::iter::once("").chain(Category::ALL.iter().map(|c| c.as_str()));
+    let categories = names.map(|name| {
         (name, address::with(&uri, &[("category", name), ("cursor", ""), ("part", "")]))
     });
     let page = Page {

@@ -144,9 +144,10 @@ pub async fn page(
         let (_, cursor) = paging.check()?;
         let page = tasks::list(&app, &filter, sort, cursor.as_ref(), PAGE).await?;
         rows = page.items.into_iter().map(|t| look.row(t)).collect();
-        next = page
-            .next
-            .map_or_else(String::new, |c| address::with(&uri, &[("cursor", &c.to_string())]));
+        let go_on = |c: store::Cursor| {
+            address::with(&uri, &[("cursor", &c.to_string()), ("part", ""), ("new", "")])
+        };
+        next = page.next.map(go_on).unwrap_or_default();
     }
     let page = Page {
         shell,
@@ -154,7 +155,7 @@ pub async fn page(
         source: address::with(&uri, &[("part", "tasks"), ("new", "")]),
         as_list: address::with(&uri, &[("view", ""), ("cursor", ""), ("new", "")]),
         as_board: address::with(&uri, &[("view", "board"), ("cursor", ""), ("new", "")]),
-        wanted: Asked::of(wanted.status, wanted.project_id, &wanted, sort),
+        wanted: Asked::of(&wanted, sort),
         projects,
         rows,
         columns,
@@ -175,9 +176,7 @@ async fn lane(
     filter: &store::tasks::Filter,
     column: Column,
 ) -> Result<Lane, Problem> {
-    // Of what is over the last is looked for, of what is to be done the most important.
-    let over = matches!(column, Column::Failed | Column::Completed);
-    let sort = if over { TaskSort::CreatedAt } else { TaskSort::Priority };
+    let sort = if column.is_over() { TaskSort::CreatedAt } else { TaskSort::Priority };
     let mut lane = Lane::empty(column);
     for status in column.statuses() {
         let filter = store::tasks::Filter { status: Some(*status), ..filter.clone() };
@@ -185,7 +184,7 @@ async fn lane(
         lane.more |= page.next.is_some();
         lane.rows.extend(page.items.into_iter().map(|t| look.row(t)));
     }
-    if !over {
+    if !column.is_over() {
         lane.rows.sort_by_key(|row| std::cmp::Reverse(row.priority));
     }
     Ok(lane)
@@ -198,23 +197,15 @@ impl Lane {
 }
 
 impl Asked {
-    fn of(
-        status: Option<TaskStatus>,
-        project: Option<ProjectId>,
-        wanted: &Wanted,
-        sort: TaskSort,
-    ) -> Self {
-        let any = status.is_some()
-            || project.is_some()
-            || wanted.label.is_some()
-            || wanted.session.is_some();
+    fn of(wanted: &Wanted, sort: TaskSort) -> Self {
+        let Wanted { status, project_id, label, session, .. } = wanted;
         Self {
+            any: status.is_some() || project_id.is_some() || label.is_some() || session.is_some(),
             status: status.map(|s| s.to_string()).unwrap_or_default(),
-            project: project.map(|p| p.to_string()).unwrap_or_default(),
-            label: wanted.label.clone().unwrap_or_default(),
-            session: wanted.session.clone().unwrap_or_default(),
+            project: project_id.map(|p| p.to_string()).unwrap_or_default(),
+            label: label.clone().unwrap_or_default(),
+            session: session.clone().unwrap_or_default(),
             sort: sort.as_str(),
-            any,
         }
     }
 }

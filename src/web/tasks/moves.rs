@@ -47,6 +47,12 @@ impl Column {
         }
     }
 
+    /// Whether the newest of its tasks comes first: of what is over the last is looked for, of what is to be done
+    /// the most important.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Failed | Self::Completed)
+    }
+
     /// The statuses of its tasks.
     pub const fn statuses(self) -> &'static [TaskStatus] {
         match self {
@@ -111,30 +117,22 @@ pub fn of(status: TaskStatus, to: Column) -> Option<Move> {
 
 /// All moves, by status and column, as the board's script reads them.
 pub fn all() -> String {
-    let statuses = [
-        TaskStatus::Pending,
-        TaskStatus::Assigned,
-        TaskStatus::Running,
-        TaskStatus::Waiting,
-        TaskStatus::Failed,
-        TaskStatus::Completed,
-    ];
     let of_status = |status: TaskStatus| {
         let moves =
             Column::ALL.iter().map(|to| (to.name().to_owned(), serde_json::json!(of(status, *to))));
         (status.to_string(), serde_json::Value::Object(moves.collect()))
     };
-    serde_json::Value::Object(statuses.into_iter().map(of_status).collect()).to_string()
+    serde_json::Value::Object(TaskStatus::ALL.iter().copied().map(of_status).collect()).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Column, Move, all, of};
-    use crate::domain::task::TaskStatus::{Assigned, Completed, Failed, Pending, Running, Waiting};
+    use crate::domain::task::TaskStatus::{self, Assigned, Completed, Failed, Pending};
 
     #[test]
     fn a_move_is_one_that_the_task_can_make() {
-        for status in [Pending, Assigned, Running, Waiting, Completed, Failed] {
+        for &status in TaskStatus::ALL {
             for to in Column::ALL {
                 let can = |next| status.to(next).is_ok();
                 match of(status, to) {

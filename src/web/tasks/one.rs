@@ -13,7 +13,7 @@ use crate::domain::reference::ReferenceState;
 use crate::domain::session::{ClaudeStatus, Session};
 use crate::domain::task::{Attempt, Task, TaskStatus};
 use crate::domain::time::Timestamp;
-use crate::git::Commit;
+use crate::services::git::Commit;
 use crate::services::{App, git, projects, references, sessions, tasks};
 use crate::store::tasks::Need;
 use crate::web::markdown::{self, SafeHtml};
