@@ -74,7 +74,8 @@ impl Tmux {
             asked: None,
             seen: VecDeque::new(),
         };
-        let process = format!("process:{pane}:{PROCESS_FORMAT}");
+        // By way of the session: a pane's own subscription is silent once its program has ended.
+        let process = format!("process::#{{W:#{{P:#{{pane_id}} {PROCESS_FORMAT};}}}}");
         view.submit(CommandLine::new("refresh-client").raw("-B").arg(process))?;
         view.ask();
         Ok(view)
@@ -210,8 +211,12 @@ impl Taken<'_> {
             }
             News::Notification(Notification::Paused | Notification::Layout) => self.stale = true,
             News::Notification(Notification::Subscription { value, .. }) => {
+                let mut panes = value.split(|&b| b == b';');
+                let own = format!("{} ", self.pane);
+                let now = panes.find_map(|pane| pane.strip_prefix(own.as_bytes()));
                 // Before the first screen nothing needs a newer one.
-                self.stale |= !self.process.is_empty() && value != self.process.as_bytes();
+                let known = !self.process.is_empty();
+                self.stale |= known && now.is_some_and(|now| now != self.process.as_bytes());
             }
             News::Output { .. } | News::Notification(_) | News::Refused(_) => {}
         }

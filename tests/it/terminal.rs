@@ -87,9 +87,14 @@ impl Viewer {
     }
 
     async fn until_drawn(&mut self, text: &str) {
-        while !self.drawn.contains(text) {
-            self.next().await;
-        }
+        let drawn = async {
+            while !self.drawn.contains(text) {
+                self.next().await;
+            }
+        };
+        // Pings go on coming.
+        let drawn = timeout((3 * PATIENCE).mul_f64(busyness()), drawn).await;
+        assert!(drawn.is_ok(), "{text:?} is not drawn: {:?}", self.drawn);
     }
 
     async fn until_told(&mut self, kind: &str) -> Value {

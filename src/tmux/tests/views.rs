@@ -107,6 +107,9 @@ async fn another_program_in_the_pane_begins_with_a_screen_of_its_own() {
     let pane = server.session("a", &["sh", "-c", "echo first; cat"]).await.pane;
     let mut view = server.tmux.view("a", pane, 0).await.unwrap();
     seen(&mut view, "first").await;
+    server.tmux.send_key(pane, Key::CtrlD).await.unwrap();
+    let dead = seen(&mut view, "Pane is dead").await;
+    assert!(matches!(dead.last(), Some(Seen::Screen(_))), "{dead:?}");
     let argv: Vec<_> = ["sh", "-c", "echo second; cat"].map(Into::into).into();
     server.tmux.respawn_pane(pane, "/".as_ref(), &[], &argv).await.unwrap();
     loop {
