@@ -182,7 +182,7 @@ mod tests {
         // Too old to be shown.
         known.count(900, 7);
         assert_eq!(known.activity(1_003).iter().sum::<u16>(), 6);
-        assert_eq!(known.activity(1_031).iter().sum::<u16>(), 3);
+        assert_eq!(known.activity(1_031).iter().sum::<u16>(), 1);
         assert_eq!(known.activity(2_000).iter().sum::<u16>(), 0);
     }
 }
