@@ -72,7 +72,8 @@ export function chooseColumn(task) {
   const dialog = document.getElementById("move-task");
   dialog.querySelector("h2").textContent = `Move task ${task.dataset.task}`;
   dialog.querySelector("[data-outcome]").textContent = "";
-  dialog.querySelector(".moves").replaceChildren(...COLUMNS.map(([column, title]) => {
+  const moves = dialog.querySelector(".moves");
+  moves.replaceChildren(...COLUMNS.map(([column, title]) => {
     const what = means(task, column);
     const line = document.createElement("div");
     const button = document.createElement("button");
@@ -90,6 +91,16 @@ export function chooseColumn(task) {
     line.append(button, why);
     return line;
   }));
+  // For whoever has neither a mouse nor keys.
+  const places = document.createElement("div");
+  for (const [title, by] of [["Up one place", -1], ["Down one place", 1]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = title;
+    button.addEventListener("click", () => { dialog.close(); reorder(task, by); });
+    places.append(button);
+  }
+  moves.append(places);
   dialog.showModal();
 }
 

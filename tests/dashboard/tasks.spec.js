@@ -108,6 +108,16 @@ test("drag a task to another place, or move it there by key", async ({ page }) =
   await page.keyboard.press("K");
   await waitFor("the priority to follow", async () => (await task(3)).priority === 7);
   await api("PATCH", "/api/tasks/3", { priority: 0 });
+  // On a phone there are neither keys nor a mouse: the same is behind a button.
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect(page.locator("#tasks .task").nth(3)).toHaveId("task-1");
+  await row(page, 1).getByRole("button", { name: "Move task 1" }).click();
+  await page.getByRole("button", { name: "Up one place" }).click();
+  await waitFor("the order to be kept", async () => (await api("GET", "/api/tasks")).map((t) => t.id).join() === "2,3,1,5,4");
+  await row(page, 1).getByRole("button", { name: "Move task 1" }).click();
+  await page.getByRole("button", { name: "Down one place" }).click();
+  await waitFor("the order to be kept", async () => (await api("GET", "/api/tasks")).map((t) => t.id).join() === "2,3,5,1,4");
+  await page.setViewportSize({ width: 1440, height: 900 });
   // In another order there is no place to choose.
   await open(page, "/tasks?sort=created_at");
   await row(page, 4).focus();
@@ -122,8 +132,11 @@ test("filter by label, status and order; the address can be shared", async ({ pa
   await expect(page).toHaveURL(/label=bug/);
   await titles(page, ["Fix the flaky tests"]);
   await page.getByRole("link", { name: "Show all" }).click();
+  await expect(page).toHaveURL(/\/tasks$/);
+  await expect(page.locator("#link")).toHaveText("live");
   await page.locator("select[name=sort]").selectOption("created_at");
   await titles(page, ["Fourth", "Third", "Another one meanwhile", "Review the parser", "Fix the flaky tests"]);
+  await expect(page.locator("#link")).toHaveText("live");
   await page.locator("select[name=status]").selectOption("completed");
   await expect(page.locator("#tasks")).toContainText("No task is like that");
 });
