@@ -268,6 +268,7 @@ test("a session is paused, resumed, forked and ended from its page", async ({ pa
   const more = page.locator("#more summary");
   await more.click();
   await page.getByRole("button", { name: "Pause" }).click();
+  await expect(page.locator(".toast", { hasText: "Paused." })).toBeVisible();
   await expect(page.locator("#session-state")).toHaveText("stopped");
   await page.getByRole("button", { name: "Resume" }).click();
   await expect(page.locator("#session-state")).toHaveText("idle");
