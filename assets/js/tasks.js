@@ -20,16 +20,17 @@ filters.addEventListener("change", (event) => { if (event.target.matches("select
 
 // --- a new task ---
 
-// A task that was just made gets the focus once it is there.
+// A task that was just made gets the focus once it is there: the list may have it before the answer has come.
 let sought = null;
-dialog.addEventListener("chorus:done", ({ detail }) => { sought = String(detail.data.id); });
-document.addEventListener("chorus:updated", () => {
+function seek() {
   const made = sought && document.getElementById(`task-${sought}`);
   if (!made || document.querySelector("dialog[open]")) return;
   sought = null;
   made.tabIndex = -1;
   made.focus();
-});
+}
+dialog.addEventListener("chorus:done", ({ detail }) => { sought = String(detail.data.id); seek(); });
+document.addEventListener("chorus:updated", seek);
 
 // --- edits in place ---
 

@@ -1,9 +1,7 @@
 const fs = require("node:fs");
 const path = require("node:path");
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, restartServer, screen, waitFor, waitForStatus, world, write } = require("./world");
-
-test.afterAll(endServers);
+const { api, play, restartServer, screen, waitFor, waitForStatus, world, write } = require("./world");
 
 const SPEC = ["# Orders", "", "How an order is taken.", "", "## States", "", "- open: it may change", "- paid: it may not", "",
   "## Refunds", "", "A refund needs a reason,", "and somebody who has approved it.", "",
@@ -231,6 +229,8 @@ test("pinned documents appear first, and a category is a person's to choose", as
   await expect(page.locator("#pinned .file")).toHaveCount(1);
   await expect(page.locator(".file .name").first()).toHaveText("docs/deep/er/one.md");
   await page.locator("#pinned").getByRole("link").click();
+  await expect(page).toHaveURL(/\/documents\//);
+  await expect(page.locator("#link")).toHaveText("live");
   await page.getByLabel("Category").selectOption("plans");
   await waitFor("the category", async () => (await found("docs/deep/er/one.md")).category === "plans");
   await page.getByRole("button", { name: "Unpin" }).click();

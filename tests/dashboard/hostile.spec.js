@@ -1,9 +1,7 @@
 // Whatever comes from a model, a tool, a file's name or a person is shown as the text it is: no script runs, no dialog
 // opens, nothing overflows. (A session's own page has its story in session.spec.js, tasks and documents in theirs.)
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play } = require("./world");
-
-test.afterAll(endServers);
+const { api, play } = require("./world");
 
 const NASTY = "\"><img src=x onerror=\"window.owned=10\"><script>window.owned=11</script>";
 const LONG = "a".repeat(180);

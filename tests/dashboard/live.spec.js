@@ -1,8 +1,6 @@
 // The part "Real-time" of the checklist: tabs, reconnecting, and the keyboard alone.
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, restartServer, waitForStatus } = require("./world");
-
-test.afterAll(endServers);
+const { api, play, restartServer, waitForStatus } = require("./world");
 
 const live = (page) => expect(page.locator("#link")).toHaveText("live");
 const card = (page, name) => page.locator(".ask", { has: page.getByRole("link", { name, exact: true }) });

@@ -1,8 +1,6 @@
 // The page Now, and the part "Sessions" of the checklist that the dashboard was asked for with.
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, waitFor, waitForStatus } = require("./world");
-
-test.afterAll(endServers);
+const { api, play, waitFor, waitForStatus } = require("./world");
 
 const row = (page, name) => page.locator("#sessions .row", { has: page.getByRole("link", { name, exact: true }) });
 const card = (page, name) => page.locator(".ask", { has: page.getByRole("link", { name, exact: true }) });

@@ -4,7 +4,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { AxeBuilder } = require("@axe-core/playwright");
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, waitFor, waitForStatus, world, write } = require("./world");
+const { api, play, waitFor, waitForStatus, world, write } = require("./world");
 
 const keep = process.env.CHORUS_SCREENSHOTS;
 
@@ -43,8 +43,6 @@ async function makeAll() {
   for (const name of ["api-refunds", "fix-flaky-test", "which-database"]) await waitForStatus(name, "waiting");
   await waitForStatus("docs-tidy", "idle");
 }
-
-test.afterAll(endServers);
 
 const pages = [
   ["now", () => "/"],

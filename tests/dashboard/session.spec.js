@@ -1,8 +1,6 @@
 const { execFileSync } = require("node:child_process");
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, restartServer, waitFor, waitForStatus, world, write } = require("./world");
-
-test.afterAll(endServers);
+const { api, play, restartServer, waitFor, waitForStatus, world, write } = require("./world");
 
 const code = "//! Adds.\nfn add(a: i32, b: i32) -> i32 {\n    // wrong\n    a - b\n}\n";
 

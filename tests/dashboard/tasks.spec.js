@@ -1,7 +1,5 @@
 const { test, expect } = require("@playwright/test");
-const { api, endServers, play, screen, waitFor, waitForStatus, write } = require("./world");
-
-test.afterAll(endServers);
+const { api, play, screen, waitFor, waitForStatus, write } = require("./world");
 
 const list = (page) => page.locator("#tasks .task");
 const titles = (page, expected) => expect(page.locator("#tasks .task .name")).toHaveText(expected);

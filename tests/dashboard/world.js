@@ -1,7 +1,6 @@
 // The world that a story in the browser happens in: a server, a project, a real Claude Code and a scripted model, made by
 // tests/it/dashboard.rs, which tells of it in CHORUS_WORLD.
 const { execFile, spawn } = require("node:child_process");
-const { once } = require("node:events");
 const fs = require("node:fs");
 const path = require("node:path");
 const { promisify } = require("node:util");
@@ -72,9 +71,10 @@ async function restartServer(between = async () => {}) {
   await between();
   const port = new URL(world.url).port;
   const server = spawn(world.chorus, ["--data-dir", world.data, "serve", "--port", port], {
-    env: world.env, cwd: world.project, stdio: "ignore",
+    env: world.env, cwd: world.project, stdio: "ignore", detached: true,
   });
-  servers.push(server);
+  // It outlives the stories, as these may go on in another process; who made the world ends it.
+  server.unref();
   await waitFor("the server to answer", async () => {
     try { return (await fetch(new URL("/healthz", world.url))).ok; } catch { return false; }
   });
@@ -84,15 +84,4 @@ function isZombie(pid) {
   try { return fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").pop().startsWith("Z"); } catch { return true; }
 }
 
-const servers = [];
-
-/// Ends the servers that stories have started. For `test.afterAll`.
-async function endServers() {
-  for (const server of servers.splice(0)) {
-    if (server.exitCode !== null) continue;
-    server.kill("SIGTERM");
-    await once(server, "exit");
-  }
-}
-
-module.exports = { world, chorus, api, play, waitFor, waitForStatus, screen, write, restartServer, endServers };
+module.exports = { world, chorus, api, play, waitFor, waitForStatus, screen, write, restartServer };

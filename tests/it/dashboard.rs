@@ -51,6 +51,8 @@ async fn tell(world: World, spec: &str) {
         .envs(std::env::var_os("CHORUS_SCREENSHOTS").map(|folder| ("CHORUS_SCREENSHOTS", folder)))
         .current_dir(tests());
     let output = processes::run(command).await;
+    // A story may have started another server.
+    world.cli(&["stop"]).await;
     assert!(output.code == Some(0), "{}\n{}", output.stdout, output.stderr);
 }
 

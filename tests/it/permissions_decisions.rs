@@ -84,8 +84,8 @@ async fn the_command_line_answers_questions_and_shows_plans() {
         assert!(listed.contains(part), "{part}: {listed}");
     }
     let page = world.get("/").await.text();
-    assert!(page.contains("Which colour?") && page.contains("--answer"), "{page}");
-    assert!(!page.contains(">Approve<"), "the page cannot answer yet: {page}");
+    assert!(page.contains("Which colour?") && page.contains(">Answer<"), "{page}");
+    assert!(!page.contains(">Approve<"), "a question is answered, not approved: {page}");
     let bare = world.cli(&["approve"]).await;
     assert!(bare.code == Some(3) && bare.stderr.contains("Red | Blue"), "{}", bare.stderr);
     let which = world.cli(&["approve", "--answer", "Red"]).await;
