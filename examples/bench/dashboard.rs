@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use crate::sandbox::{Sandbox, Server};
 use crate::session::Session;
-use crate::table::Target;
+use crate::table::{Target, ms};
 use crate::wire;
-use crate::{Bench, claude};
+use crate::{Bench, claude, costs};
 
 /// Sessions of the stand-in while requests are asked.
 const SESSIONS: usize = 49;
@@ -47,7 +47,7 @@ pub fn card(bench: &mut Bench) -> Result<()> {
         let mut held = server.unix()?;
         held.write_all(&session.event("PermissionRequest", &ask))?;
         let (id, seen) = browser.card()?;
-        times.push(seen - asked);
+        times.push(after(asked, seen));
         let answer = json!({ "decision": "deny" });
         server.call("POST", &format!("/api/permissions/{id}/respond"), Some(&answer))?;
         sleep(Duration::from_millis(150));
@@ -61,23 +61,22 @@ pub fn card(bench: &mut Bench) -> Result<()> {
         let asked = request["requested_at"].as_str().context("no time")?;
         let asked: jiff::Timestamp = asked.parse()?;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century")]
-        of_real.push(seen - asked.as_millisecond() as f64);
+        of_real.push(after(asked.as_millisecond() as f64, seen));
         let answer = json!({ "decision": "deny" });
         server.call("POST", &format!("/api/permissions/{id}/respond"), Some(&answer))?;
         server.call("DELETE", &format!("/api/sessions/real-{n}"), None)?;
     }
-    let line = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        let at = |part: f64| times[((times.len() - 1) as f64 * part).round() as usize];
-        (format!("{:.0} / {:.0} ms (p50 / p95)", at(0.5), at(0.95)), at(0.95))
+    let line = |times: &[Duration]| {
+        let (median, p95) = (ms(costs::median(times)), ms(costs::percentile(times, 0.95)));
+        (format!("{median:.0} / {p95:.0} ms (p50 / p95)"), p95)
     };
-    let (words, p95) = line(&mut times);
+    let (words, p95) = line(&times);
     bench.table.add(
         "a stand-in asks → its card is in the last of 2 tabs (50 sessions, 18 more listeners)",
         words,
         Target::at_most(p95, 200.0, "p95 ≤ 200 ms", ""),
     );
-    let (words, p95) = line(&mut of_real);
+    let (words, p95) = line(&of_real);
     bench.table.add(
         "the real Claude Code asks → its card is in the last of 2 tabs",
         words,
@@ -94,15 +93,14 @@ pub fn page(bench: &mut Bench) -> Result<()> {
         .map(|n| Session::start(&server, &format!("stand-in-{n}")))
         .collect::<Result<_>>()?;
     let mut browser = Browser::open(&server, 2)?;
-    let mut paints: Vec<f64> = Vec::new();
+    let mut paints = Vec::new();
     let mut bytes = 0.0;
     for _ in 0..bench.count(16) {
         let paint = browser.ask(&json!({ "paint": true }))?;
-        paints.push(paint["paint"].as_f64().context("nothing was painted")?);
+        paints.push(after(0.0, paint["paint"].as_f64().context("nothing was painted")?));
         bytes = paint["bytes"].as_f64().context("no size")?;
     }
-    paints.sort_by(f64::total_cmp);
-    let (median, most) = (paints[paints.len() / 2], paints[paints.len() - 1]);
+    let (median, most) = (ms(costs::median(&paints)), ms(costs::percentile(&paints, 1.0)));
     bench.table.add(
         format!("first paint of Now with {PAINTED} sessions"),
         format!("{median:.0} ms (median; slowest {most:.0})"),
@@ -164,6 +162,11 @@ fn listen(server: &Server<'_>) -> Result<std::thread::JoinHandle<()>> {
         let mut buffer = [0; 65_536];
         while std::io::Read::read(&mut wire, &mut buffer).is_ok_and(|n| n > 0) {}
     }))
+}
+
+/// From one time to another, both in milliseconds. The clocks of two programs may differ by less than one.
+fn after(from: f64, to: f64) -> Duration {
+    Duration::from_secs_f64((to - from).max(0.0) / 1e3)
 }
 
 fn now_ms() -> f64 {

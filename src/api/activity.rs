@@ -9,12 +9,7 @@ use utoipa::IntoParams;
 
 use super::problem::{Problem, Query};
 use crate::services::App;
-use crate::services::activity::{self, Activity};
-
-/// Days that are summed up unless told.
-const USUAL: u16 = 14;
-/// And at most.
-const MOST: u16 = 90;
+use crate::services::activity::{self, Activity, MOST_DAYS};
 
 /// Of which time.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -32,9 +27,9 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Activity>, Problem> {
-    let days = wanted.days.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&days) {
-        return Err(Problem::field("days", format!("expected 1 to {MOST}")));
+    let days = wanted.days.unwrap_or(activity::DAYS);
+    if !(1..=MOST_DAYS).contains(&days) {
+        return Err(Problem::field("days", format!("expected 1 to {MOST_DAYS}")));
     }
     Ok(Json(activity::report(&app, days).await?))
 }

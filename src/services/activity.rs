@@ -13,8 +13,10 @@ use crate::store::{activity, usage};
 const HOUR_MS: i64 = 3_600_000;
 const DAY_HOURS: i64 = 24;
 
-/// Steps of [`Activity::durations`]: each is the longest that it counts, in milliseconds; the last has no end.
-pub const STEPS_MS: [i64; 5] = [100, 1_000, 10_000, 60_000, 600_000];
+/// Days that are summed up unless told, and at most.
+pub const DAYS: u16 = 14;
+/// See [`DAYS`].
+pub const MOST_DAYS: u16 = 90;
 
 /// What was done in a stretch of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -100,7 +102,7 @@ pub async fn report(app: &App, days: u16) -> Result<Activity, Error> {
             _ => done.tasks_failed += tasks,
         });
     }
-    let mut durations = vec![0; STEPS_MS.len() + 1];
+    let mut durations = vec![0; activity::STEPS];
     for (step, calls) in activity::durations(&app.db, since).await? {
         if let Some(at) = usize::try_from(step).ok().and_then(|i| durations.get_mut(i)) {
             *at += calls;

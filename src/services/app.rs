@@ -113,7 +113,8 @@ impl App {
     ) -> Result<Arc<Self>, StoreError> {
         let config = loaded.config.clone();
         let live = Live::load(&db).await?;
-        let hub = Arc::new(Hub::new(events::last_id(&db).await?));
+        let last = events::last_id(&db).await?;
+        let hub = Arc::new(Hub::new(last));
         let data = DataDir(config.data_dir.clone());
         // Before anything happens, so that nothing is missed.
         let (notices, listener) = Notices::new(&config.notify, data.notices(), &live, &hub);
@@ -147,7 +148,7 @@ impl App {
             }
         };
         let metrics = Arc::new(metrics);
-        let glances = Arc::new(Glances::load(&db).await?);
+        let glances = Arc::new(Glances::default());
         let (counted, seen) = (metrics.clone(), glances.clone());
         let committed = move |events: &[Event]| {
             counted.count(events);
@@ -197,6 +198,7 @@ impl App {
         super::retention::start(&app);
         super::documents::start(&app);
         super::tasks::start(&app);
+        super::glance::start(&app, last);
         Ok(app)
     }
 

@@ -1,7 +1,7 @@
 //! What one sees of a session without opening it: its last words, how far it is with its own list, how busy it was.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::App;
 use super::error::Error;
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 1_000;
 const CALLS: u32 = 200;
 /// Characters of the last words.
 const WORDS: usize = 280;
-/// Events that are counted when the server starts.
+/// Events from before the start that are counted.
 const COUNTED: i64 = 20_000;
 
 const MINUTE_MS: i64 = 60_000;
@@ -81,19 +81,15 @@ impl Known {
 }
 
 impl Glances {
-    /// Counts what happened a short while before the server started.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn load(db: &Db) -> Result<Self, StoreError> {
-        let glances = Self::default();
+    /// Counts what happened a short while before the server started, up to the event `last`.
+    async fn look_back(&self, db: &Db, last: i64) -> Result<(), StoreError> {
         let since = Timestamp(clock::now().0 - MINUTE_MS * MINUTES as i64);
-        let after = events::last_id(db).await? - COUNTED;
-        for (session, minute, count) in events::by_minute(db, after, since).await? {
+        for (session, minute, count) in events::by_minute(db, (last - COUNTED, last), since).await?
+        {
             let count = u16::try_from(count).unwrap_or(u16::MAX);
-            glances.lock().entry(session).or_default().count(minute, count);
+            self.lock().entry(session).or_default().count(minute, count);
         }
-        Ok(glances)
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Known>> {
@@ -120,6 +116,16 @@ impl Glances {
             known.changes += 1;
         }
     }
+}
+
+/// Counts beside the start what happened before it: nobody waits for that. `last` is the last event of those.
+pub(super) fn start(app: &Arc<App>, last: i64) {
+    let looking = app.clone();
+    app.tasks.spawn(async move {
+        if let Err(e) = looking.glances.look_back(&looking.db, last).await {
+            tracing::debug!(error = %e, "what was done before the start is not shown");
+        }
+    });
 }
 
 /// Looks at a session whose conversation is known.

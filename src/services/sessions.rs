@@ -109,6 +109,12 @@ pub async fn list(
     Ok((page, beside))
 }
 
+/// The names of the sessions that are in memory.
+pub async fn names(app: &App) -> Result<HashMap<SessionId, String>, Error> {
+    let named = |live: &Live| live.sessions().map(|s| (s.id, s.name.to_string())).collect();
+    Ok(app.engine.read(named).await?)
+}
+
 /// Finds a session by its id.
 pub async fn by_id(app: &App, id: SessionId) -> Result<Session, Error> {
     if let Some(session) = app.engine.read(move |live| live.session(id).cloned()).await? {

@@ -14,6 +14,9 @@ const ATTEMPTS: &str = "SELECT ended_at / 3600000, outcome, COUNT(*) FROM task_a
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[CALLS, DURATIONS, ATTEMPTS];
 
+/// How many steps [`durations`] has.
+pub const STEPS: usize = 6;
+
 /// How many of something were in an hour: the hour since the epoch, what they are, and how many.
 pub type Hourly = (i64, String, i64);
 
@@ -27,7 +30,7 @@ pub async fn attempts(db: &Db, since: Timestamp) -> Result<Vec<Hourly>> {
     Ok(on!(read db, c => sqlx::query_as(ATTEMPTS).bind(since.0).fetch_all(c).await?))
 }
 
-/// Counts tool calls by how long they took: less than 0.1, 1, 10, 60, 600 seconds, and more, as 0 to 5.
+/// Counts tool calls by how long they took: less than 0.1, 1, 10, 60, 600 seconds, and more, as 0 to 5: see [`STEPS`].
 pub async fn durations(db: &Db, since: Timestamp) -> Result<Vec<(i64, i64)>> {
     Ok(on!(read db, c => sqlx::query_as(DURATIONS).bind(since.0).fetch_all(c).await?))
 }

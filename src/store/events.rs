@@ -20,7 +20,7 @@ const LAST_OF: &str = "SELECT id, at, kind, session_id, data FROM events WHERE s
 const LAST: &str = "SELECT COALESCE(MAX(id), 0) FROM events";
 const FIRST: &str = "SELECT COALESCE(MIN(id), 0) FROM events";
 const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
-     WHERE id > $1 AND at >= $2 AND session_id IS NOT NULL GROUP BY session_id, at / 60000";
+     WHERE id > $1 AND id <= $2 AND at >= $3 AND session_id IS NOT NULL GROUP BY session_id, at / 60000";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
@@ -50,10 +50,15 @@ impl Row {
     }
 }
 
-/// Counts the events after `id` and not before `since`: the session, the minute since the epoch, and how many.
-pub async fn by_minute(db: &Db, id: i64, since: Timestamp) -> Result<Vec<(SessionId, i64, i64)>> {
+/// Counts the events after one and up to another that happened since: the session, the minute since the epoch, and
+/// how many.
+pub async fn by_minute(
+    db: &Db,
+    (after, up_to): (i64, i64),
+    since: Timestamp,
+) -> Result<Vec<(SessionId, i64, i64)>> {
     let rows: Vec<(String, i64, i64)> = on!(read db, c => sqlx::query_as(BY_MINUTE)
-        .bind(id).bind(since.0).fetch_all(c).await?);
+        .bind(after).bind(up_to).bind(since.0).fetch_all(c).await?);
     rows.into_iter()
         .map(|(session, minute, count)| {
             Ok((super::id("events.session_id", &session)?, minute, count))

@@ -109,7 +109,7 @@ async fn page(
     State(app): State<Arc<App>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let days = wanted.days.unwrap_or(14).clamp(1, 90);
+    let days = wanted.days.unwrap_or(activity::DAYS).clamp(1, activity::MOST_DAYS);
     let shell = Shell::of(&app, "activity").await?;
     let charts = charts(activity::report(&app, days).await?);
     let page = Page { shell, days, charts };

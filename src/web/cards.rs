@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::diff::{self, DiffLine};
 use super::markdown::{self, SafeHtml};
 use crate::domain::ids::SessionId;
-use crate::domain::permission::{PermissionRequest, in_full, subject};
+use crate::domain::permission::{PermissionRequest, PermissionStatus, in_full, subject};
 use crate::domain::question::{self, Question};
 use crate::domain::time::Timestamp;
+use crate::services::error::Error;
+use crate::services::{App, permissions, sessions};
 
 /// A request that waits.
 pub struct Card {
@@ -48,9 +50,24 @@ pub enum Ask {
     Questions(Vec<Question>),
 }
 
+/// The requests that wait, of one session or of all, those that have waited longest first; and whether there are more.
+pub async fn pending(
+    app: &App,
+    session: Option<SessionId>,
+    most: u32,
+) -> Result<(Vec<Card>, bool), Error> {
+    let waits = Some(PermissionStatus::Pending);
+    let page = permissions::list(app, waits, session, None, most).await?;
+    let names = sessions::names(app).await?;
+    let card = |r: PermissionRequest| {
+        let name = names.get(&r.session_id).cloned().unwrap_or_default();
+        Card::new(r, name)
+    };
+    Ok((page.items.into_iter().rev().map(card).collect(), page.next.is_some()))
+}
+
 impl Card {
-    /// Makes the card of a request.
-    pub fn new(request: PermissionRequest, session: String) -> Self {
+    fn new(request: PermissionRequest, session: String) -> Self {
         let word = |key: &str| request.input.get(key).and_then(Value::as_str);
         Self {
             id: request.id.to_string(),

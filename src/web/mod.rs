@@ -18,6 +18,7 @@ mod settings;
 mod shell;
 mod tasks;
 mod trouble;
+mod words;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use serde::Deserialize;
 
 use crate::api::problem::Problem;
 use crate::services::App;
@@ -76,6 +78,12 @@ fn html(template: impl Template) -> Result<Response, Problem> {
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, Html(text)).into_response())
+}
+
+/// Which part of a page is wanted: all of it, if none is named.
+#[derive(Default, Deserialize)]
+struct Part {
+    part: Option<String>,
 }
 
 /// The answer to a `?part=` that a page does not have.

@@ -7,10 +7,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{Redirect, Response};
 use axum::routing::get;
-use serde::Deserialize;
 
 use super::shell::Shell;
-use super::{html, no_such_part};
+use super::{Part, html, no_such_part};
 use crate::api::problem::{Problem, Query};
 use crate::config::Setting;
 use crate::doctor::{self, Finding, Level};
@@ -31,11 +30,6 @@ pub fn router() -> Router<Arc<App>> {
         .route("/settings/browser", get(browser))
 }
 
-#[derive(Deserialize)]
-struct Wanted {
-    part: Option<String>,
-}
-
 #[derive(Template)]
 #[template(path = "settings/health.html", blocks = ["findings"])]
 struct Health {
@@ -47,7 +41,7 @@ struct Health {
 
 async fn health(
     State(app): State<Arc<App>>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, "settings").await?;
     match wanted.part.as_deref() {
@@ -93,7 +87,7 @@ struct Hooks {
 
 async fn hooks(
     State(app): State<Arc<App>>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, "settings").await?;
     let status = user_hooks::look().map_err(|e| e.to_string());
@@ -116,7 +110,7 @@ struct Rules {
 
 async fn rules_page(
     State(app): State<Arc<App>>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, "settings").await?;
     let rules = rules::list(&app).await?;
@@ -138,7 +132,7 @@ struct Projects {
 
 async fn projects_page(
     State(app): State<Arc<App>>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, "settings").await?;
     let page = Projects { shell, tab: "projects", projects: projects::list(&app).await? };

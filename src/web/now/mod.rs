@@ -2,7 +2,6 @@
 
 mod row;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -12,19 +11,16 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::cards::{Ask, Card};
+use super::cards::{self, Ask, Card};
 use super::diff::LineKind;
 use super::shell::Shell;
 use super::{html, no_such_part};
 use crate::api::problem::{Problem, Query};
 use crate::clock;
-use crate::domain::ids::SessionId;
-use crate::domain::permission::PermissionStatus;
 use crate::domain::project::Project;
 use crate::domain::session::{ClaudeStatus, Session};
-use crate::services::error::Error;
 use crate::services::sessions::Beside;
-use crate::services::{App, glance, permissions, projects, sessions};
+use crate::services::{App, glance, projects, sessions};
 use crate::store;
 use row::Row;
 
@@ -130,20 +126,8 @@ async fn page(
 }
 
 async fn cards(app: &Arc<App>) -> Result<Cards, Problem> {
-    let pending = permissions::list(app, Some(PermissionStatus::Pending), None, None, MOST).await?;
-    let names: HashMap<SessionId, String> = app
-        .engine
-        .read(|live| live.sessions().map(|s| (s.id, s.name.to_string())).collect())
-        .await
-        .map_err(Error::from)?;
-    let more_cards = pending.next.is_some();
-    let card = |r| {
-        let r: crate::domain::permission::PermissionRequest = r;
-        let name = names.get(&r.session_id).cloned().unwrap_or_default();
-        Card::new(r, name)
-    };
-    // Who has waited longest comes first.
-    Ok(Cards { cards: pending.items.into_iter().rev().map(card).collect(), more_cards })
+    let (cards, more_cards) = cards::pending(app, None, MOST).await?;
+    Ok(Cards { cards, more_cards })
 }
 
 /// All rows: those that run by their names, so that none moves when its state does, then those that failed.
@@ -179,7 +163,7 @@ async fn look(app: &Arc<App>, session: Session, beside: Beside) -> Result<Row, P
 }
 
 fn live(rows: Vec<Row>) -> Vec<Row> {
-    rows.into_iter().filter(|r| r.life.is_active()).collect()
+    rows.into_iter().filter(|r| r.active).collect()
 }
 
 /// What went wrong, and what has ended well and waits for the next word.

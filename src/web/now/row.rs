@@ -7,10 +7,10 @@ use crate::domain::message::Direction;
 use crate::domain::session::{ClaudeStatus, Session, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::todo::Progress;
-use crate::domain::usage::CostSource;
 use crate::services::glance::Glance;
 use crate::services::sessions::Beside;
 use crate::services::spending;
+use crate::web::words;
 
 /// A session, as a list shows it.
 #[derive(Clone)]
@@ -18,7 +18,8 @@ pub struct Row {
     pub id: SessionId,
     pub name: String,
     pub status: ClaudeStatus,
-    pub life: Life,
+    /// It runs, starts or can be resumed.
+    pub active: bool,
     pub unsure: bool,
     /// Somebody else's terminal: Chorus listens only.
     pub elsewhere: bool,
@@ -44,44 +45,21 @@ pub struct Row {
     pub queued: usize,
 }
 
-/// Where a session is in its life.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Life(Status);
-
-impl Life {
-    /// Whether Claude runs, starts or can be resumed.
-    pub fn is_active(self) -> bool {
-        self.0 == Status::Active
-    }
-}
-
 impl Row {
     /// Puts together what is known of a session.
     pub fn new(s: Session, beside: Beside, glance: Glance) -> Self {
         let d = &s.state.detail;
-        let doing = [
-            beside.permission_prompt.or_else(|| d.waiting_for.clone()),
-            d.tool.clone(),
-            (d.background > 0).then(|| format!("{} in the background", d.background)),
-            d.compacting.then(|| "compacting".to_owned()),
-            d.budget.clone(),
-            beside.elsewhere_pid.map(|pid| format!("process {pid} goes on with it elsewhere")),
-        ];
         let used = spending::used(&s);
-        let cost = used.cost.map(|cost| match cost.source {
-            CostSource::Claude => cost.usd.to_string(),
-            CostSource::Estimated | CostSource::Mixed => format!("~{}", cost.usd),
-        });
         let said = glance.last.filter(|(who, _)| *who != Direction::User).map(|(_, words)| words);
         Self {
             id: s.id,
             status: s.state.claude_status,
-            life: Life(s.state.status),
+            active: s.state.status == Status::Active,
             unsure: s.state.unsure,
             elsewhere: s.is_elsewhere(),
-            evidence: format!("{}: {}", s.state.evidence.source, s.state.evidence.what),
+            evidence: words::evidence(&s.state),
             at: s.state.evidence.at,
-            doing: doing.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            doing: words::doing(&s, &beside),
             error: d.error.clone().unwrap_or_default(),
             remedy: d.remedy.clone().unwrap_or_default(),
             limit_until: d.limit_until,
@@ -91,7 +69,7 @@ impl Row {
             said: said.unwrap_or_default(),
             progress: glance.progress,
             spark: spark(&glance.activity),
-            cost: cost.unwrap_or_default(),
+            cost: words::cost(&used),
             context: used.context.and_then(|c| c.percent),
             queued: beside.queued_messages,
             name: s.name.to_string(),
@@ -104,12 +82,12 @@ impl Row {
             || !self.remedy.is_empty()
             || self.limit_until.is_some()
             || self.quiet_since.is_some()
-            || !self.life.is_active()
+            || !self.active
     }
 
     /// Whether a prompt would be taken at once.
     pub fn takes_prompts(&self) -> bool {
-        self.life.is_active() && !self.elsewhere && self.status == ClaudeStatus::Idle
+        self.active && !self.elsewhere && self.status == ClaudeStatus::Idle
     }
 }
 

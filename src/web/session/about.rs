@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{Asks, Frame, Head, Wanted, frame_part};
+use super::{Asks, Frame, Head, frame_part};
 use crate::api::problem::{Path, Problem, Query};
 use crate::domain::session::{Conversation, Session};
 use crate::domain::time::Timestamp;
@@ -15,7 +15,7 @@ use crate::services::{App, projects, sessions, spending};
 use crate::store::{conversations, events};
 use crate::web::plain::plain;
 use crate::web::shell::Shell;
-use crate::web::{html, no_such_part};
+use crate::web::{Part, html, no_such_part};
 
 /// Events that are shown.
 const HEARD: u32 = 30;
@@ -46,7 +46,7 @@ struct Heard {
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let session = sessions::find(&app, &name).await?;
     if let Some(part) = wanted.part {

@@ -7,16 +7,17 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::highlight::{Highlighter, Piece, language};
-use super::patch::{FilePatch, Side, read};
-use super::{Asks, Frame, Head, Wanted, frame_part};
+use super::patch::{FilePatch, read};
+use super::{Asks, Frame, Head, frame_part};
 use crate::api::problem::{Path, Problem, Query};
 use crate::domain::session::Session;
 use crate::services::error::Error;
 use crate::services::git::{self, Changes};
 use crate::services::{App, sessions};
+use crate::web::diff::LineKind;
 use crate::web::plain::plain;
 use crate::web::shell::Shell;
-use crate::web::{html, no_such_part};
+use crate::web::{Part, html, no_such_part};
 
 /// Lines of one file that are shown at once; a longer one is opened in an editor.
 const LINES: usize = 3_000;
@@ -81,7 +82,7 @@ struct Line {
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let session = sessions::find(&app, &name).await?;
     match wanted.part.as_deref() {
@@ -162,10 +163,10 @@ fn file(id: String, patch: FilePatch) -> File {
             }
             room -= 1;
             let text = visible(&line.text);
-            let (class, sign, pieces) = match line.side {
-                Side::Added => ("added", '+', now.line(&text)),
-                Side::Removed => ("removed", '-', before.line(&text)),
-                Side::Same => {
+            let (class, sign, pieces) = match line.kind {
+                LineKind::Added => ("added", '+', now.line(&text)),
+                LineKind::Removed => ("removed", '-', before.line(&text)),
+                LineKind::Same => {
                     before.line(&text);
                     ("same", ' ', now.line(&text))
                 }

@@ -8,7 +8,7 @@ mod highlight;
 mod patch;
 mod tools;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 use axum::Router;
@@ -16,19 +16,16 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::get;
-use serde::Deserialize;
 
-use super::cards::{Ask, Card};
+use super::cards::{self, Ask, Card};
 use super::diff::LineKind;
 use super::shell::Shell;
-use super::{html, no_such_part};
+use super::{CONTENT_SECURITY_POLICY, Part, html, no_such_part, words};
 use crate::api::problem::{Path, Problem, Query};
-use crate::domain::permission::PermissionStatus;
 use crate::domain::session::{ClaudeStatus, Session, Status};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::CostSource;
 use crate::services::error::Error;
-use crate::services::{App, permissions, sessions, spending};
+use crate::services::{App, sessions, spending};
 use crate::store::tasks;
 
 /// Requests of one session on its pages at most.
@@ -42,12 +39,6 @@ pub fn router() -> Router<Arc<App>> {
         .route("/sessions/{id}/tools", get(tools::page))
         .route("/sessions/{id}/changes", get(changes::page))
         .route("/sessions/{id}/about", get(about::page))
-}
-
-/// Which part of a page.
-#[derive(Default, Deserialize)]
-struct Wanted {
-    part: Option<String>,
 }
 
 /// What stands above every tab.
@@ -120,21 +111,10 @@ impl Head {
         }
         let state = &session.state;
         let detail = &state.detail;
-        let about = [
-            detail.error.clone(),
-            detail.waiting_for.clone(),
-            detail.tool.clone(),
-            (detail.background > 0).then(|| format!("{} in the background", detail.background)),
-            detail.compacting.then(|| "compacting".to_owned()),
-            detail.budget.clone(),
-            beside.elsewhere_pid.map(|pid| format!("process {pid} goes on with it elsewhere")),
-        ];
+        let doing = Some(words::doing(session, &beside)).filter(|doing| !doing.is_empty());
+        let about: Vec<String> = detail.error.clone().into_iter().chain(doing).collect();
         let used = spending::used(session);
-        let cost = used.cost.map(|cost| match cost.source {
-            CostSource::Claude => cost.usd.to_string(),
-            CostSource::Estimated | CostSource::Mixed => format!("about {}", cost.usd),
-        });
-        let budget = used.budget.map(|budget| format!(" of {}", budget.usd));
+        let budget = used.budget.as_ref().map(|budget| format!(" of {}", budget.usd));
         let attach = !session.is_elsewhere() && app.pane(session.id).is_some();
         Ok(Self {
             id: session.id.to_string(),
@@ -145,13 +125,13 @@ impl Head {
                 other => other.to_string(),
             },
             unsure: state.unsure,
-            evidence: format!("{}: {}", state.evidence.source, state.evidence.what),
+            evidence: words::evidence(state),
             at: state.evidence.at,
-            about: about.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            about: about.join(" · "),
             remedy: detail.remedy.clone().unwrap_or_default(),
             task,
             branch,
-            cost: cost.unwrap_or_default() + &budget.unwrap_or_default(),
+            cost: words::cost(&used) + &budget.unwrap_or_default(),
             context: used.context.and_then(|context| context.percent),
             workspace: session.workspace_path.clone(),
             attach: if attach { format!("chorus attach {}", session.name) } else { String::new() },
@@ -176,12 +156,7 @@ struct Asks {
 }
 
 async fn asks(app: &Arc<App>, session: &Session) -> Result<Asks, Problem> {
-    let pending = Some(PermissionStatus::Pending);
-    let page = permissions::list(app, pending, Some(session.id), None, ASKS).await?;
-    let card = |request| Card::new(request, session.name.to_string());
-    let mut cards: Vec<Card> = page.items.into_iter().map(card).collect();
-    // Who has waited longest comes first.
-    cards.reverse();
+    let (cards, _) = cards::pending(app, Some(session.id), ASKS).await?;
     Ok(Asks { id: session.id.to_string(), cards })
 }
 
@@ -228,14 +203,17 @@ struct Terminal {
 }
 
 /// xterm.js sizes and colours its rows by style elements of its own.
-const TERMINAL_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
-    frame-ancestors 'none'";
+static TERMINAL_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let policy =
+        CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'");
+    // Invariant: it is plain ASCII, as the one that it is made of.
+    HeaderValue::from_str(&policy).expect("a policy")
+});
 
 async fn terminal(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let session = sessions::find(&app, &name).await?;
     if let Some(part) = wanted.part {
@@ -243,7 +221,6 @@ async fn terminal(
     }
     let Frame { shell, head, asks, tab } = Frame::of(&app, &session, "terminal").await?;
     let mut page = html(Terminal { shell, head, asks, tab })?;
-    let policy = HeaderValue::from_static(TERMINAL_POLICY);
-    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, TERMINAL_POLICY.clone());
     Ok(page)
 }

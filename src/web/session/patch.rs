@@ -1,5 +1,7 @@
 //! A patch of git's, read into files, hunks and lines with their numbers.
 
+use crate::web::diff::LineKind;
+
 /// What has changed in one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FilePatch {
@@ -21,16 +23,9 @@ pub(super) struct Hunk {
     pub lines: Vec<PatchLine>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Same,
-    Added,
-    Removed,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PatchLine {
-    pub side: Side,
+    pub kind: LineKind,
     /// Its number in the old file, and in the new one.
     pub old: Option<u32>,
     pub new: Option<u32>,
@@ -48,12 +43,12 @@ pub(super) fn read(patch: &str) -> Vec<FilePatch> {
     for line in patch.split('\n') {
         if olds > 0 || news > 0 {
             let Some(file) = files.last_mut() else { continue };
-            let (side, text) = match line.split_at_checked(1) {
-                Some(("+", text)) => (Side::Added, text),
-                Some(("-", text)) => (Side::Removed, text),
-                Some((" ", text)) => (Side::Same, text),
+            let (kind, text) = match line.split_at_checked(1) {
+                Some(("+", text)) => (LineKind::Added, text),
+                Some(("-", text)) => (LineKind::Removed, text),
+                Some((" ", text)) => (LineKind::Same, text),
                 // Some tools leave the blank of an empty line out.
-                None => (Side::Same, ""),
+                None => (LineKind::Same, ""),
                 Some(("\\", _)) => {
                     no_line_feed(file);
                     continue;
@@ -63,10 +58,10 @@ pub(super) fn read(patch: &str) -> Vec<FilePatch> {
                     continue;
                 }
             };
-            let in_old = side != Side::Added;
-            let in_new = side != Side::Removed;
+            let in_old = kind != LineKind::Added;
+            let in_new = kind != LineKind::Removed;
             let numbered = PatchLine {
-                side,
+                kind,
                 old: in_old.then_some(old),
                 new: in_new.then_some(new),
                 text: text.to_owned(),
@@ -76,8 +71,8 @@ pub(super) fn read(patch: &str) -> Vec<FilePatch> {
             news -= u32::from(in_new).min(news);
             old = old.saturating_add(u32::from(in_old));
             new = new.saturating_add(u32::from(in_new));
-            file.added += usize::from(side == Side::Added);
-            file.removed += usize::from(side == Side::Removed);
+            file.added += usize::from(kind == LineKind::Added);
+            file.removed += usize::from(kind == LineKind::Removed);
             if let Some(hunk) = file.hunks.last_mut() {
                 hunk.lines.push(numbered);
             }

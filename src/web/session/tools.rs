@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::Uri;
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -16,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::services::error::Error;
 use crate::services::{App, sessions};
 use crate::store::{Cursor, Order, logs};
+use crate::web::address;
 use crate::web::shell::Shell;
 use crate::web::{html, no_such_part};
 
@@ -80,13 +82,15 @@ struct Calls {
     tool: String,
     status: String,
     text: String,
-    /// The filter as a query, for the addresses of the parts.
-    query: String,
+    /// Some calls are left out.
+    filtered: bool,
     rows: Vec<CallRow>,
-    /// Where the next page begins.
-    next: String,
-    /// This is not the first page: it does not move with what comes.
-    later: bool,
+    /// Where this part comes from, anew; empty for a page that is not the first: it does not move with what comes.
+    source: String,
+    /// The page of the newest calls.
+    newest: String,
+    /// The page of those before these.
+    older: String,
 }
 
 struct CallRow {
@@ -103,21 +107,27 @@ struct CallRow {
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    uri: Uri,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
     let session = sessions::find(&app, &name).await?;
     match wanted.part.as_deref() {
         None => {
             let Frame { shell, head, asks, tab } = Frame::of(&app, &session, "tools").await?;
-            let calls = calls(&app, &session, wanted).await?;
+            let calls = calls(&app, &session, &uri, wanted).await?;
             html(Page { shell, head, asks, tab, calls })
         }
-        Some("calls") => html(calls(&app, &session, wanted).await?),
+        Some("calls") => html(calls(&app, &session, &uri, wanted).await?),
         Some(part) => frame_part(&app, &session, part).await?.ok_or_else(|| no_such_part(part)),
     }
 }
 
-async fn calls(app: &Arc<App>, session: &Session, wanted: Wanted) -> Result<Calls, Problem> {
+async fn calls(
+    app: &Arc<App>,
+    session: &Session,
+    uri: &Uri,
+    wanted: Wanted,
+) -> Result<Calls, Problem> {
     let Wanted { tool, status, text, after, .. } = wanted;
     if !status.is_empty() && ToolStatus::parse(&status).is_none() {
         return Err(Problem::field("status", "no status of a tool call"));
@@ -133,14 +143,15 @@ async fn calls(app: &Arc<App>, session: &Session, wanted: Wanted) -> Result<Call
     };
     let page = logs::list(&app.db, session.id, &filter, Order::Newest, cursor.as_ref(), PAGE);
     let page = page.await.map_err(Error::from)?;
-    let query = [("tool", &tool), ("status", &status), ("text", &text)];
-    let query = query.iter().filter(|(_, value)| !value.is_empty());
+    let later = cursor.is_some();
+    let whole = |after: &str| address::with(uri, &[("after", after), ("part", "")]);
     Ok(Calls {
         session: session.id.to_string(),
-        query: query.map(|(name, value)| format!("&{name}={}", percent(value))).collect(),
+        filtered: filter.tool.is_some() || filter.status.is_some() || filter.text.is_some(),
         rows: page.items.into_iter().map(row).collect(),
-        next: page.next.map(|next| next.to_string()).unwrap_or_default(),
-        later: cursor.is_some(),
+        source: if later { String::new() } else { address::with(uri, &[("part", "calls")]) },
+        newest: whole(""),
+        older: page.next.map(|next| whole(&next.to_string())).unwrap_or_default(),
         tool,
         status,
         text,
@@ -158,12 +169,4 @@ fn row(log: CommandLog) -> CallRow {
         call: log.tool_use_id.0,
         tool: log.tool,
     }
-}
-
-/// Text within a query: RFC 3986's unreserved characters as they are.
-fn percent(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes()
-        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
 }

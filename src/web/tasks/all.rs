@@ -219,11 +219,9 @@ struct Look {
 
 impl Look {
     async fn new(app: &App, projects: &[Project]) -> Result<Self, Error> {
-        let named =
-            app.engine.read(|live| live.sessions().map(|s| (s.id, s.name.to_string())).collect());
         let several = projects.iter().filter(|_| projects.len() > 1);
         Ok(Self {
-            sessions: named.await?,
+            sessions: sessions::names(app).await?,
             projects: several.map(|p| (p.id, p.name.clone())).collect(),
         })
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 
 use crate::api::problem::{Path, Problem, Query};
 use crate::domain::ids::TaskId;
@@ -19,19 +18,13 @@ use crate::store::tasks::Need;
 use crate::web::markdown::{self, SafeHtml};
 use crate::web::plain::plain;
 use crate::web::shell::Shell;
-use crate::web::{html, no_such_part};
+use crate::web::{Part, html, no_such_part};
 
 /// Commits and attempts that are shown.
 const COMMITS: usize = 50;
 const ATTEMPTS: usize = 20;
 /// Characters of a text out of a document, and of a prompt, that are shown.
 const EXCERPT: usize = 20_000;
-
-/// Which part of the page.
-#[derive(Deserialize)]
-pub struct Wanted {
-    part: Option<String>,
-}
 
 #[derive(Template)]
 #[template(path = "tasks/task.html", blocks = ["about", "needs", "references", "work"])]
@@ -80,7 +73,7 @@ struct Branch {
 pub async fn page(
     State(app): State<Arc<App>>,
     Path(id): Path<TaskId>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<Part>,
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, "tasks").await?;
     let detail = tasks::get(&app, id).await?;
