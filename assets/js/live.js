@@ -19,6 +19,8 @@ import { refreshAges } from "./time.js";
 /// At least this long between two fetches of one region, in a page that is seen or hidden. Milliseconds.
 const GAP = 250;
 const HIDDEN_GAP = 2000;
+/// At most this long after one that has failed. Milliseconds.
+const FAILED_GAP = 30_000;
 
 const listeners = new Set();
 const stateListeners = new Set();
@@ -38,11 +40,12 @@ const runs = new WeakMap();
 
 function runOf(element) {
   let run = runs.get(element);
-  if (!run) { run = { busy: false, dirty: false, rows: new Set(), timer: 0, at: -Infinity }; runs.set(element, run); }
+  if (!run) { run = { busy: false, dirty: false, rows: new Set(), timer: 0, at: -Infinity, failures: 0 }; runs.set(element, run); }
   return run;
 }
 
-function gap(region) {
+function gap(region, { failures }) {
+  if (failures) return Math.min(FAILED_GAP, 500 * 2 ** failures);
   if ("atOnce" in region.dataset) return 0;
   return document.hidden ? HIDDEN_GAP : Number(region.dataset.gap ?? GAP);
 }
@@ -56,7 +59,7 @@ export function refresh(region) {
 
 function plan(region, run) {
   if (run.busy || run.timer) return;
-  const wait = run.at + gap(region) - performance.now();
+  const wait = run.at + gap(region, run) - performance.now();
   if (wait > 0) run.timer = setTimeout(() => { run.timer = 0; fetchNow(region, run); }, wait);
   else fetchNow(region, run);
 }
@@ -64,6 +67,7 @@ function plan(region, run) {
 async function fetchNow(region, run) {
   if (!region.isConnected) return;
   const whole = run.dirty;
+  let failed = false;
   const rows = [...run.rows];
   run.busy = true;
   run.dirty = false;
@@ -72,16 +76,23 @@ async function fetchNow(region, run) {
     if (whole) await fetchRegion(region);
     else if (rows.length) await fetchRows(region, rows);
   } catch {
-    // The stream says that the server is away; when it is back, everything is fetched.
+    // The stream says if the server is away; when it is back, everything is fetched.
+    failed = true;
     if (whole) run.dirty = true; else rows.forEach((row) => run.rows.add(row));
   }
   run.busy = false;
   run.at = performance.now();
+  run.failures = failed ? run.failures + 1 : 0;
   if (state !== "away" && (run.dirty || run.rows.size)) plan(region, run);
 }
 
+/// Fetches a part of a page; null if there is no such thing any more.
 async function text(url) {
   const answer = await fetch(url, { headers: { "X-Chorus-Client": "dashboard" } });
+  const assets = answer.headers.get("X-Chorus-Assets");
+  if (assets && !new URL(import.meta.url).pathname.startsWith(`${assets}/`)) {
+    document.getElementById("outdated").hidden = false;
+  }
   if (answer.status === 404) return null;
   if (!answer.ok) throw new Error(answer.statusText);
   return answer.text();
@@ -143,7 +154,13 @@ function hear(event) {
 
 /// Fetches every region: what was missed is not known.
 export function refreshAll() {
-  document.querySelectorAll("[data-src]").forEach(refresh);
+  for (const region of document.querySelectorAll("[data-src]")) {
+    const run = runOf(region);
+    clearTimeout(run.timer);
+    run.timer = 0;
+    run.failures = 0;
+    refresh(region);
+  }
   document.dispatchEvent(new CustomEvent("chorus:reset"));
 }
 
@@ -159,6 +176,7 @@ function refreshNamed(id) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-refresh]");
   if (button) refreshNamed(button.dataset.refresh);
+  if (event.target.closest("[data-reload]")) location.reload();
 });
 
 document.addEventListener("chorus:done", (event) => {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -39,6 +39,9 @@ use shell::Shell;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'";
+
+/// Tells a page that stays open which assets a new page would load: it may be of an older Chorus.
+const ASSETS: HeaderName = HeaderName::from_static("x-chorus-assets");
 
 /// The pages' routes.
 pub fn router() -> Router<Arc<App>> {
@@ -76,6 +79,7 @@ fn html(template: impl Template) -> Result<Response, Problem> {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
+        (ASSETS, assets::BASE.as_str()),
     ];
     Ok((headers, Html(text)).into_response())
 }

@@ -49,12 +49,17 @@ function waitForStatus(name, status) {
   });
 }
 
-/// What is on a session's screen in tmux.
-async function screen(name) {
+async function tmux(name, command, ...args) {
   const { tmux_session: session } = await api("GET", `/api/sessions/${name}`);
-  const args = ["-S", world.tmux, "capture-pane", "-p", "-t", `=${session}:`];
-  return (await promisify(execFile)("tmux", args, { env: world.env })).stdout;
+  const whole = ["-S", world.tmux, command, "-p", "-t", `=${session}:`, ...args];
+  return (await promisify(execFile)("tmux", whole, { env: world.env })).stdout;
 }
+
+/// What is on a session's screen in tmux.
+function screen(name) { return tmux(name, "capture-pane"); }
+
+/// The process that a session's pane runs.
+async function panePid(name) { return Number(await tmux(name, "display-message", "#{pane_pid}")); }
 
 /// Writes a file of the project.
 function write(file, text) {
@@ -84,4 +89,4 @@ function isZombie(pid) {
   try { return fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").pop().startsWith("Z"); } catch { return true; }
 }
 
-module.exports = { world, chorus, api, play, waitFor, waitForStatus, screen, write, restartServer };
+module.exports = { world, chorus, api, play, waitFor, waitForStatus, screen, panePid, write, restartServer };

@@ -77,6 +77,11 @@ async fn pages() {
 }
 
 #[tokio::test]
+async fn life() {
+    tell(World::start().await, "life").await;
+}
+
+#[tokio::test]
 async fn live() {
     tell(World::start().await, "live").await;
 }
