@@ -84,10 +84,9 @@ fn preview(text: &str) -> String {
 }
 
 /// The event of a tool call's beginning or end. `tool` is its name, which `call` may not tell.
-pub fn tool_use(session: SessionId, id: i64, tool: &str, call: &ToolCall) -> NewEvent {
+pub fn tool_use(session: SessionId, tool: &str, call: &ToolCall) -> NewEvent {
     let data = json!({
         "session_id": session,
-        "id": id,
         "tool_use_id": call.id,
         "tool": tool,
         "status": call.status,

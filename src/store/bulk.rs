@@ -4,13 +4,16 @@
 //! connection's thread), so a group's rows of one table go together. A statement has a fixed number
 //! of rows, so that it stays prepared: each is there in some sizes, and rows are split to fit.
 
-/// How many rows a statement takes, the largest first. Beyond the largest little is gained, and
-/// binding takes SQLite a time that grows with the square.
-const SIZES: [usize; 5] = [16, 8, 4, 2, 1];
+use std::iter;
 
-/// A statement with `VALUES`, in all its sizes.
+/// How many rows a statement takes at most. Beyond that little is gained.
+const ROWS: usize = 64;
+/// How many parameters it has at most: binding them takes SQLite a time that grows with the square.
+const PARAMETERS: usize = 192;
+
+/// A statement with `VALUES`, in all its sizes: the number of rows and the text, the largest first.
 pub(super) struct Bulk {
-    sized: [String; SIZES.len()],
+    sized: Vec<(usize, String)>,
 }
 
 impl Bulk {
@@ -42,16 +45,25 @@ impl Bulk {
         Self::of(&format!("{set} FROM ("), types.len(), cast, &format!(") AS v {on}"))
     }
 
+    /// Makes a `SELECT` of a table's rows that have one of some pairs of texts in two columns. The
+    /// pairs come first in the join, so that the table is looked up by them.
+    pub(super) fn select(what: &str, table: &str, [first, second]: [&str; 2]) -> Self {
+        let text = |_, n: usize| format!("CAST(${n} AS TEXT)");
+        let on = format!("CROSS JOIN {table} WHERE {first} = v.column1 AND {second} = v.column2");
+        Self::of(&format!("SELECT {what} FROM ("), 2, text, &format!(") AS v {on}"))
+    }
+
     fn of(head: &str, columns: usize, value: impl Fn(usize, usize) -> String, tail: &str) -> Self {
         let row = |r: usize| {
             let values = (0..columns).map(|c| value(c, r * columns + c + 1));
             format!("({})", values.collect::<Vec<_>>().join(", "))
         };
-        let sized = SIZES.map(|rows| {
-            let rows = (0..rows).map(row).collect::<Vec<_>>().join(", ");
-            format!("{head} VALUES {rows} {tail}")
+        let sizes = iter::successors(Some(ROWS), |rows| (*rows > 1).then_some(rows / 2));
+        let sized = sizes.filter(|rows| *rows == 1 || rows * columns <= PARAMETERS).map(|rows| {
+            let values = (0..rows).map(row).collect::<Vec<_>>().join(", ");
+            (rows, format!("{head} VALUES {values} {tail}"))
         });
-        Self { sized }
+        Self { sized: sized.collect() }
     }
 
     /// Splits rows into parts, in order, each with the statement that takes it.
@@ -59,18 +71,18 @@ impl Bulk {
         &'static self,
         mut rows: &'r [T],
     ) -> impl Iterator<Item = (&'static str, &'r [T])> {
-        std::iter::from_fn(move || {
-            let fits = SIZES.iter().position(|size| *size <= rows.len())?;
-            let (part, rest) = rows.split_at(SIZES[fits]);
+        iter::from_fn(move || {
+            let (size, sql) = self.sized.iter().find(|(size, _)| *size <= rows.len())?;
+            let (part, rest) = rows.split_at(*size);
             rows = rest;
-            Some((self.sized[fits].as_str(), part))
+            Some((sql.as_str(), part))
         })
     }
 
     /// Every size, for the test that prepares them all.
     #[cfg(test)]
     pub(super) fn statements(&'static self) -> impl Iterator<Item = &'static str> {
-        self.sized.iter().map(String::as_str)
+        self.sized.iter().map(|(_, sql)| sql.as_str())
     }
 }
 
@@ -84,10 +96,10 @@ mod tests {
 
     #[test]
     fn rows_are_split_in_order() {
-        let rows: Vec<u32> = (0..39).collect();
+        let rows: Vec<u32> = (0..103).collect();
         let parts: Vec<_> = BULK.parts(&rows).collect();
         let sizes: Vec<usize> = parts.iter().map(|(_, part)| part.len()).collect();
-        assert_eq!(sizes, [16, 16, 4, 2, 1]);
+        assert_eq!(sizes, [64, 32, 4, 2, 1]);
         assert_eq!(
             parts.iter().flat_map(|(_, part)| part.iter().copied()).collect::<Vec<_>>(),
             rows
@@ -97,10 +109,16 @@ mod tests {
     }
 
     #[test]
+    fn no_statement_has_too_many_parameters() {
+        let largest = |columns| Bulk::new("INSERT INTO t (…)", columns, "").sized[0].0;
+        assert_eq!([2, 5, 12, 500].map(largest), [64, 32, 16, 1]);
+    }
+
+    #[test]
     fn an_update_tells_the_types_of_its_rows() {
         let update = Bulk::update("UPDATE t SET a = v.column2", &["TEXT", "BIGINT"], "WHERE b");
         assert_eq!(
-            update.sized[3],
+            update.sized[update.sized.len() - 2].1,
             "UPDATE t SET a = v.column2 FROM ( VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT)), \
              (CAST($3 AS TEXT), CAST($4 AS BIGINT)) ) AS v WHERE b"
         );

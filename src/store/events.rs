@@ -9,8 +9,10 @@ use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
-static APPEND: LazyLock<Bulk> = LazyLock::new(|| {
-    let head = "INSERT INTO events (at, kind, session_id, dedupe_key, data)";
+static APPEND: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::new("INSERT INTO events (at, kind, session_id, data)", 4, ""));
+static APPEND_ONCE: LazyLock<Bulk> = LazyLock::new(|| {
+    let head = "INSERT INTO events (at, kind, session_id, data, dedupe_key)";
     Bulk::new(head, 5, "ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, dedupe_key")
 });
 const AFTER: &str = "SELECT id, at, kind, session_id, data FROM events WHERE id > $1 \
@@ -24,7 +26,7 @@ const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    APPEND.statements().chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
+    APPEND.statements().chain(APPEND_ONCE.statements()).chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -92,15 +94,48 @@ pub async fn first_id(db: &Db) -> Result<i64> {
 
 /// Appends events in order. Those whose key is there already are left out.
 pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
+    let mut appended = Vec::with_capacity(new.len());
+    let mut left = new;
+    while let Some(first) = left.first() {
+        let is_keyed = first.dedupe_key.is_some();
+        let end = left.iter().position(|e| e.dedupe_key.is_some() != is_keyed);
+        let later = left.split_off(end.unwrap_or(left.len()));
+        let events = if is_keyed { once(tx, left).await? } else { all(tx, left).await? };
+        appended.extend(events);
+        left = later;
+    }
+    Ok(appended)
+}
+
+/// Appends events that come once. It is this transaction's turn, so their ids follow one another;
+/// rows that come back one by one would cost more than all the rest.
+async fn all(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
+    for (sql, events) in APPEND.parts(&new) {
+        on!(write tx, c => {
+            let mut query = sqlx::query(sql);
+            for e in events {
+                query = query.bind(e.at.0).bind(e.kind.as_str())
+                    .bind(e.session_id.map(|s| s.to_string())).bind(&e.data);
+            }
+            query.execute(c).await?;
+        });
+    }
+    let last: i64 = on!(write tx, c => sqlx::query_scalar(LAST).fetch_one(c).await?);
+    let before = last - i64::try_from(new.len()).unwrap_or(i64::MAX);
+    Ok((before + 1..).zip(new).map(|(id, event)| Event { id, event }).collect())
+}
+
+/// Appends events that may have come before.
+async fn once(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
     let mut ids = Vec::with_capacity(new.len());
     let mut keys = HashSet::new();
-    for (sql, events) in APPEND.parts(&new) {
+    for (sql, events) in APPEND_ONCE.parts(&new) {
         let rows: Vec<(i64, Option<String>)> = on!(write tx, c => {
             let mut query = sqlx::query_as(sql);
             for e in events {
                 query = query.bind(e.at.0).bind(e.kind.as_str())
-                    .bind(e.session_id.map(|s| s.to_string()))
-                    .bind(e.dedupe_key.as_deref().map(key)).bind(&e.data);
+                    .bind(e.session_id.map(|s| s.to_string())).bind(&e.data)
+                    .bind(e.dedupe_key.as_deref().map(key));
             }
             query.fetch_all(c).await?
         });

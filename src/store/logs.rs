@@ -57,8 +57,13 @@ const AGENTS: &str = "SELECT agent_id, MIN(timestamp), COUNT(*) FROM \
      UNION ALL SELECT agent_id, timestamp FROM session_messages WHERE session_id = $1 AND timestamp >= $2 AND timestamp <= $3) \
      AS steps WHERE agent_id IS NOT NULL GROUP BY agent_id ORDER BY 2, 1 LIMIT $4";
 
-// A later source fills in what an earlier one did not know. A final status is never taken back,
-// and where nothing new is told, no row is returned.
+// What is known of calls already, as far as it decides whether there is news of them.
+static KNOWN: LazyLock<Bulk> = LazyLock::new(|| {
+    let what = "session_id, tool_use_id, tool, status, input <> 'null', result IS NOT NULL, \
+         duration_ms IS NOT NULL, timestamp";
+    Bulk::select(what, "command_logs", ["session_id", "tool_use_id"])
+});
+// A later source fills in what an earlier one did not know. A final status is never taken back.
 static UPSERT: LazyLock<Bulk> = LazyLock::new(|| {
     let task = |first| format!("(SELECT task_id FROM sessions WHERE id = ${first})");
     Bulk::with(UPSERT_INTO, 12, task, UPSERT_DO)
@@ -76,15 +81,7 @@ const UPSERT_DO: &str = "ON CONFLICT (session_id, tool_use_id) DO UPDATE SET \
      duration_ms = COALESCE(command_logs.duration_ms, excluded.duration_ms), \
      agent_id = COALESCE(command_logs.agent_id, excluded.agent_id), \
      conversation_id = COALESCE(command_logs.conversation_id, excluded.conversation_id), \
-     timestamp = CASE WHEN excluded.timestamp < command_logs.timestamp THEN excluded.timestamp ELSE command_logs.timestamp END \
-     WHERE (command_logs.status = 'running' AND excluded.status <> 'running') \
-     OR (excluded.status = 'denied' AND command_logs.status <> 'denied') \
-     OR (command_logs.tool = '' AND excluded.tool <> '') \
-     OR (command_logs.result IS NULL AND excluded.result IS NOT NULL) \
-     OR (command_logs.duration_ms IS NULL AND excluded.duration_ms IS NOT NULL) \
-     OR (command_logs.input = 'null' AND excluded.input <> 'null') \
-     OR excluded.timestamp < command_logs.timestamp \
-     RETURNING id, session_id, tool_use_id, tool";
+     timestamp = CASE WHEN excluded.timestamp < command_logs.timestamp THEN excluded.timestamp ELSE command_logs.timestamp END";
 const KEEP_OUTPUT: &str = "INSERT INTO command_outputs (session_id, tool_use_id, output, created_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, tool_use_id) DO NOTHING";
 const OUTPUT: &str =
@@ -97,7 +94,7 @@ const TODOS: &str = "SELECT tool, input, result FROM command_logs WHERE session_
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
     let others = [LIST, LIST_NEWEST, BEFORE, BY_CALL, AGENTS, KEEP_OUTPUT, OUTPUT, TODOS];
-    UPSERT.statements().chain(others)
+    KNOWN.statements().chain(UPSERT.statements()).chain(others)
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -269,30 +266,83 @@ pub(super) struct Told {
     pub past: bool,
 }
 
-/// A row of which there was news.
-#[derive(Clone, Debug)]
-pub(super) struct Upserted {
-    /// The row.
-    pub id: i64,
-    /// The tool. A transcript names it with the call and not with its result.
-    pub tool: String,
+impl Told {
+    /// What the row is known by.
+    fn key(&self) -> (String, String) {
+        (self.session.to_string(), key(&self.call.id.0).into_owned())
+    }
 }
 
-/// Writes what sources tell of calls, in order. Returns each row if that was news.
-pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<Upserted>>> {
-    let mut rows = Vec::with_capacity(told.len());
+/// What is known of a call already.
+struct Known {
+    tool: String,
+    status: ToolStatus,
+    input: bool,
+    result: bool,
+    duration: bool,
+    at: i64,
+}
+
+impl Known {
+    /// Whether a source tells more than this.
+    fn lacks(&self, call: &ToolCall) -> bool {
+        let ends = self.status == ToolStatus::Running && call.status != ToolStatus::Running;
+        let is_denied = call.status == ToolStatus::Denied && self.status != ToolStatus::Denied;
+        ends || is_denied
+            || (self.tool.is_empty() && !call.tool.is_empty())
+            || (!self.result && call.result.is_some())
+            || (!self.duration && call.duration_ms.is_some())
+            || (!self.input && call.input.as_ref().is_some_and(|input| !input.is_null()))
+            || call.at.0 < self.at
+    }
+}
+
+/// Writes what sources tell of calls, in order. Returns of each the tool's name, if it was news: a
+/// transcript names the tool with the call and not with its result.
+pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<String>>> {
+    let mut tools = Vec::with_capacity(told.len());
     let mut left = told;
     while !left.is_empty() {
         let (now, later) = left.split_at(distinct(left));
-        for (sql, part) in UPSERT.parts(now) {
-            rows.extend(upsert_part(tx, sql, part).await?);
+        let known = known(tx, now).await?;
+        let tool = |t: &Told| match known.get(&t.key()) {
+            None => Some(t.call.tool.clone()),
+            Some(known) if !known.lacks(&t.call) => None,
+            Some(known) if known.tool.is_empty() => Some(t.call.tool.clone()),
+            Some(known) => Some(known.tool.clone()),
+        };
+        let before = tools.len();
+        tools.extend(now.iter().map(tool));
+        let news = now.iter().zip(&tools[before..]).filter(|(_, tool)| tool.is_some());
+        let news: Vec<&Told> = news.map(|(told, _)| told).collect();
+        for (sql, part) in UPSERT.parts(&news) {
+            upsert_part(tx, sql, part).await?;
+        }
+        for told in news {
+            keep_output(tx, told).await?;
         }
         left = later;
     }
-    for (told, _) in told.iter().zip(&rows).filter(|(_, news)| news.is_some()) {
-        keep_output(tx, told).await?;
+    Ok(tools)
+}
+
+async fn known(tx: &mut Tx, told: &[Told]) -> Result<HashMap<(String, String), Known>> {
+    let mut known = HashMap::new();
+    for (sql, part) in KNOWN.parts(told) {
+        type Row = (String, String, String, String, bool, bool, bool, i64);
+        let rows: Vec<Row> = on!(write tx, c => {
+            let mut query = sqlx::query_as(sql);
+            for (session, call) in part.iter().map(Told::key) {
+                query = query.bind(session).bind(call);
+            }
+            query.fetch_all(c).await?
+        });
+        for (session, call, tool, status, input, result, duration, at) in rows {
+            let status = named("command_logs.status", &status, ToolStatus::parse)?;
+            known.insert((session, call), Known { tool, status, input, result, duration, at });
+        }
     }
-    Ok(rows)
+    Ok(known)
 }
 
 /// How many calls there are before one comes again: a statement cannot change a row twice.
@@ -304,10 +354,10 @@ fn distinct(told: &[Told]) -> usize {
 async fn upsert_part(
     tx: &mut Tx,
     sql: &'static str,
-    told: &[Told],
-) -> Result<Vec<Option<Upserted>>> {
-    let rows: Vec<(i64, String, String, String)> = on!(write tx, c => {
-        let mut query = sqlx::query_as(sql);
+    told: &[&Told],
+) -> Result<()> {
+    on!(write tx, c => {
+        let mut query = sqlx::query(sql);
         for Told { session, conversation, call, .. } in told {
             let result = call.result.as_deref().map(text);
             let result = result.as_deref();
@@ -322,13 +372,9 @@ async fn upsert_part(
                 .bind(call.agent_id.as_deref().map(text))
                 .bind(call.at.0);
         }
-        query.fetch_all(c).await?
+        query.execute(c).await?;
     });
-    // The rows that were news, in whatever order.
-    let news = |(id, session, call, tool)| ((session, call), Upserted { id, tool });
-    let rows: HashMap<(String, String), Upserted> = rows.into_iter().map(news).collect();
-    let of = |t: &Told| (t.session.to_string(), key(&t.call.id.0).into_owned());
-    Ok(told.iter().map(|t| rows.get(&of(t)).cloned()).collect())
+    Ok(())
 }
 
 /// The result, if it is too long for its row.

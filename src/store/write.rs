@@ -269,7 +269,7 @@ pub enum Write {
 /// What writing has made so far.
 #[derive(Default)]
 struct Made {
-    /// The events in order. Without a value it is that of the next call: it needs the row's id.
+    /// The events in order. Without a value it is that of the next call, if that is news.
     events: Vec<Option<NewEvent>>,
     /// Calls to write: together, as most of what is written is calls.
     calls: Vec<logs::Told>,
@@ -294,10 +294,10 @@ impl Tx {
         }
         // Nothing refers to a session's state or to calls: they can come last, together.
         sessions::save(self, &made.sessions).await?;
-        let rows = logs::upsert(self, &made.calls).await?;
-        let mut of_calls = made.calls.iter().zip(rows).map(|(told, news)| {
-            let news = news.filter(|_| !told.past)?;
-            Some(event::tool_use(told.session, news.id, &news.tool, &told.call))
+        let tools = logs::upsert(self, &made.calls).await?;
+        let mut of_calls = made.calls.iter().zip(tools).map(|(told, tool)| {
+            let tool = tool.filter(|_| !told.past)?;
+            Some(event::tool_use(told.session, &tool, &told.call))
         });
         // Acts and events are numbered in the order of the commits, so they come last.
         self.take_turn().await?;
