@@ -39,6 +39,12 @@ pub struct Filter {
     claude_status: Option<ClaudeStatus>,
     /// Only of this project.
     project_id: Option<ProjectId>,
+    /// Only with this in the name, in any case.
+    q: Option<String>,
+    /// Those too that were ended and have left the list.
+    #[serde(default)]
+    #[param(required = false)]
+    all: bool,
 }
 
 /// Which tool calls.
@@ -68,6 +74,8 @@ pub async fn list(
         status: filter.status.map(|s| s.to_string()),
         claude_status: filter.claude_status.map(|s| s.to_string()),
         project: filter.project_id.map(|p| p.to_string()),
+        q: filter.q.filter(|q| !q.is_empty()),
+        all: filter.all,
     };
     let (page, beside) = sessions::list(&app, &filter, cursor.as_ref(), limit).await?;
     let none = sessions::Beside::default();

@@ -40,6 +40,8 @@ pub struct Filter {
     label: Option<String>,
     /// Only those that this session works on, or did last: its id, its name or its tmux session's name.
     session: Option<String>,
+    /// Only with this in the title, in any case.
+    q: Option<String>,
     /// In which order; `priority` unless given.
     #[param(inline)]
     sort: Option<Sort>,
@@ -62,6 +64,7 @@ pub async fn list(
         project: filter.project_id,
         label: filter.label,
         session: sessions::find_id(&app, filter.session.as_deref()).await?,
+        q: filter.q.filter(|q| !q.is_empty()),
     };
     let page = tasks::list(&app, &filter, sort, cursor.as_ref(), limit).await?;
     Ok(list::answer(&uri, page, TaskView::from))

@@ -54,7 +54,8 @@ pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) 
 async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
     match command {
         Command::Ps { all } => {
-            let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
+            let which = if all { "/api/sessions?all=true" } else { "/api/sessions" };
+            let sessions: Vec<SessionView> = client.list(which, MOST).await?;
             let shown = |s: &SessionView| all || show::is_listed(s);
             show::sessions(&sessions.into_iter().filter(shown).collect::<Vec<_>>(), json)?;
         }

@@ -195,6 +195,7 @@ async fn list(client: &Client, wanted: ListTasks, as_json: bool) -> Result<()> {
         ("status", wanted.status.map(|s| s.to_string())),
         ("label", wanted.label),
         ("session", wanted.session),
+        ("q", wanted.title),
     ];
     for (name, value) in given {
         if let Some(value) = value {

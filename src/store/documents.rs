@@ -2,6 +2,7 @@
 
 mod files;
 
+use super::text::containing;
 use super::{Cursor, Db, Page, Result, Tx, id, named, on, text};
 use crate::domain::document::{Category, Document, FileChange, LONGEST_PATH};
 use crate::domain::event::{self, NewEvent};
@@ -27,8 +28,8 @@ const LIST: &str = select!(
     "WHERE (CAST($1 AS TEXT) IS NULL OR project_id = $1) \
      AND (CAST($2 AS TEXT) IS NULL OR category = $2) \
      AND (CAST($3 AS BIGINT) IS NULL OR missing = $3) \
-     AND (CAST($4 AS TEXT) IS NULL OR LOWER(path) LIKE $4 ESCAPE '\\' \
-          OR LOWER(description) LIKE $4 ESCAPE '\\') \
+     AND (CAST($4 AS TEXT) IS NULL OR LOWER(path) LIKE LOWER($4) ESCAPE '!' \
+          OR LOWER(description) LIKE LOWER($4) ESCAPE '!') \
      AND (pinned < $5 OR (pinned = $5 AND (path, id) > ($6, $7))) \
      ORDER BY pinned DESC, path, id LIMIT $8"
 );
@@ -132,14 +133,9 @@ pub async fn list(
         let (path, last) = c.id.split_once('-').unwrap_or(("", "0"));
         (c.at, from_hex(path), last.parse().unwrap_or(0))
     });
-    let like = filter.q.as_ref().map(|q| {
-        let quoted =
-            q.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        format!("%{quoted}%")
-    });
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
         .bind(filter.project.map(|p| p.to_string())).bind(filter.category.map(Category::as_str))
-        .bind(filter.missing.map(i64::from)).bind(like.as_deref().map(text))
+        .bind(filter.missing.map(i64::from)).bind(filter.q.as_deref().map(containing))
         .bind(pinned).bind(text(&path)).bind(last).bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let documents = rows.into_iter().map(Row::document).collect::<Result<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use sha2::{Digest, Sha256};
 
 use super::bulk::Bulk;
-use super::text::hex;
+use super::text::{containing, hex};
 use super::{Cursor, Db, Order, Page, Result, Tx, id, json, key, named, on, text, to_json};
 use crate::domain::ids::{ConversationId, SessionId, TaskId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
@@ -36,8 +36,8 @@ macro_rules! list {
             " ($2, $3) ",
             "AND (CAST($4 AS TEXT) IS NULL OR tool = $4) ",
             "AND (CAST($5 AS TEXT) IS NULL OR status = $5) ",
-            "AND (CAST($6 AS TEXT) IS NULL OR LOWER(input) LIKE $6 ESCAPE '!' ",
-            "OR LOWER(result) LIKE $6 ESCAPE '!') ",
+            "AND (CAST($6 AS TEXT) IS NULL OR LOWER(input) LIKE LOWER($6) ESCAPE '!' ",
+            "OR LOWER(result) LIKE LOWER($6) ESCAPE '!') ",
             "ORDER BY ",
             $order,
             " LIMIT $7"
@@ -147,20 +147,6 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
-impl Filter {
-    /// The text as a pattern of `LIKE`.
-    fn pattern(&self) -> Option<String> {
-        let mut pattern = String::from("%");
-        for c in self.text.as_deref()?.to_lowercase().chars() {
-            if matches!(c, '%' | '_' | '!') {
-                pattern.push('!');
-            }
-            pattern.push(c);
-        }
-        Some(text(&pattern).into_owned() + "%")
-    }
-}
-
 /// Lists a session's tool calls in the order they were made, or the other way round.
 pub async fn list(
     db: &Db,
@@ -178,7 +164,7 @@ pub async fn list(
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(sql)
         .bind(session.to_string()).bind(at).bind(last)
         .bind(filter.tool.as_deref().map(text)).bind(filter.status.as_deref().map(text))
-        .bind(filter.pattern()).bind(i64::from(limit) + 1)
+        .bind(filter.text.as_deref().map(containing)).bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let logs = rows.into_iter().map(Row::log).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(logs, limit, |l| Cursor { at: l.timestamp.0, id: l.id.to_string() }))

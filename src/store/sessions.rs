@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::bulk::Bulk;
+use super::text::containing;
 use super::{Cursor, Db, Page, Result, Tx, id, json, named, on, text, to_json};
 use crate::domain::ids::{SessionId, TaskId};
 use crate::domain::session::{BadName, Runtime, Session, SessionName, SessionState};
@@ -23,13 +24,24 @@ const BY_ID: &str = select!("WHERE id = $1");
 const BY_IDEMPOTENCY_KEY: &str = select!("WHERE idempotency_key = $1");
 const BY_NAME: &str =
     select!("WHERE name = $1 OR tmux_session = $1 ORDER BY live DESC, created_at DESC LIMIT 1");
-const LIST: &str = select!(
-    "WHERE hidden = 0 AND (updated_at, id) < ($1, $2) \
-     AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
-     AND (CAST($4 AS TEXT) IS NULL OR claude_status = $4) \
-     AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
-     ORDER BY updated_at DESC, id DESC LIMIT $6"
-);
+macro_rules! list {
+    ($listed:literal) => {
+        concat!(
+            select!("WHERE "),
+            $listed,
+            "(updated_at, id) < ($1, $2) \
+             AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
+             AND (CAST($4 AS TEXT) IS NULL OR claude_status = $4) \
+             AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR LOWER(name) LIKE LOWER($6) ESCAPE '!') \
+             ORDER BY updated_at DESC, id DESC LIMIT $7"
+        )
+    };
+}
+
+// As in the index `sessions_listed`, so that those that have left the list cost nothing.
+const LIST: &str = list!("hidden = 0 AND ");
+const LIST_ALL: &str = list!("");
 const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, runtime, \
      workspace_path, launch, metadata, claude_version, state, status, \
      claude_status, live, hidden, created_at, updated_at, idempotency_key, task_id) \
@@ -48,7 +60,7 @@ const SAVE_ON: &str = "WHERE sessions.id = v.column1";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    SAVE.statements().chain([LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, INSERT, SET_TASK])
+    SAVE.statements().chain([LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, LIST_ALL, INSERT, SET_TASK])
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -103,6 +115,10 @@ pub struct Filter {
     pub claude_status: Option<String>,
     /// Only of this project.
     pub project: Option<String>,
+    /// Only with this in the name, in any case.
+    pub q: Option<String>,
+    /// Those too that were ended and have left the list.
+    pub all: bool,
 }
 
 /// Reads every session that runs, starts or is set aside.
@@ -140,9 +156,11 @@ pub async fn list(
     limit: u32,
 ) -> Result<Page<Session>> {
     let (at, id) = after.map_or((i64::MAX, "~"), |c| (c.at, c.id.as_str()));
-    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
+    let sql = if filter.all { LIST_ALL } else { LIST };
+    let rows: Vec<Row> = on!(read db, c => sqlx::query_as(sql)
         .bind(at).bind(id)
         .bind(&filter.status).bind(&filter.claude_status).bind(&filter.project)
+        .bind(filter.q.as_deref().map(containing))
         .bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let sessions = rows.into_iter().map(Row::session).collect::<Result<Vec<_>>>()?;

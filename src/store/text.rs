@@ -24,6 +24,19 @@ pub(super) fn key(key: &str) -> Cow<'_, str> {
     format!("{}…{}", text(start), hex(&Sha256::digest(key.as_bytes()))).into()
 }
 
+/// The pattern of `LIKE … ESCAPE '!'` for text that has this in it. As the databases differ in what they
+/// make lower-case, it is for them to do it, on both sides.
+pub(super) fn containing(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text(part).chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
+}
+
 /// Bytes as text.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -35,7 +48,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_KEY, key, text};
+    use super::{LONGEST_KEY, containing, key, text};
 
     #[test]
     fn only_what_cannot_be_kept_is_changed() {
@@ -46,5 +59,10 @@ mod tests {
         let other = format!("{long}x");
         assert!(key(&long).len() <= LONGEST_KEY && key(&long) == key(&long));
         assert_ne!(key(&long), key(&other));
+    }
+
+    #[test]
+    fn what_means_something_in_a_pattern_is_taken_literally() {
+        assert_eq!(containing("50%_A!\0"), "%50!%!_A!!\u{fffd}%");
     }
 }

@@ -101,6 +101,8 @@ async fn a_message_with_the_same_key_is_made_once_also_after_a_restart(store: St
     assert_eq!(world.get("/api/sessions/s/messages").await.rows().len(), 1);
 }
 
+const S: [&str; 5] = [r#""s0""#, r#""s1""#, r#""s2""#, r#""s3""#, r#""s4""#];
+
 async fn sessions_come_once_while_others_begin(store: Store) {
     let world = World::on(store).await;
     for n in 0..5 {
@@ -118,6 +120,13 @@ async fn sessions_come_once_while_others_begin(store: Store) {
     let names = unique(&world.get("/api/sessions?limit=500").await.rows(), "name");
     assert!(!names.contains("\"s0\""), "{names:?}");
     assert_eq!(world.session("s0").await["status"], "completed");
+    let all = pages(&world, "/api/sessions?all=true&q=S&limit=2", async |_| {}).await;
+    let all = unique(&all, "name");
+    assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), S);
+    let ended = world.cli(&["ps", "--all"]).await.ok().stdout;
+    let listed = world.cli(&["ps"]).await.ok().stdout;
+    assert!(ended.contains("s0") && !listed.contains("s0"), "{ended}");
+    assert!(world.get("/api/sessions?q=s_").await.rows().is_empty());
     let newer = world.create("s0", &json!({})).await;
     assert_eq!(world.session("s0").await["id"], *newer);
     assert_eq!(world.session("claude-s0").await["id"], *newer);

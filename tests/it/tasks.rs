@@ -238,6 +238,9 @@ async fn tasks_come_once_in_every_order_while_others_are_made(store: Store) {
     assert_eq!(all("label=odd").await, [6, 2, 8, 4]);
     assert_eq!(all("label=odd&status=pending&sort=created_at").await, [8, 6, 4]);
     assert_eq!(all("status=failed").await, [2, 5]);
+    assert_eq!(all("q=T2").await, [3], "the third one is t2");
+    assert_eq!(all("q=t&label=odd&sort=created_at").await, [8, 6, 4, 2]);
+    assert_eq!(all("q=%25").await, [0; 0]);
     let project = world.default_project().await;
     assert_eq!(all(&format!("project_id={project}&status=failed")).await, [2, 5]);
     let failed = task(&world, 2).await;

@@ -174,6 +174,9 @@ pub struct ListTasks {
     /// Only those that this session works on, or did last (name or id).
     #[arg(long)]
     pub session: Option<String>,
+    /// Only with this in the title, in any case.
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
     /// In which order: status, priority or created_at.
     #[arg(long, value_parser = sort, default_value = "status")]
     pub sort: TaskSort,

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use super::super::text::containing;
 use super::super::{BadCursor, Cursor, Db, Page, Result, on, text};
 use super::{Row, select};
 use crate::domain::ids::{ProjectId, SessionId};
@@ -31,6 +32,8 @@ pub struct Filter {
     pub label: Option<String>,
     /// Only those that this session works on, or did last.
     pub session: Option<SessionId>,
+    /// Only with this in the title, in any case.
+    pub q: Option<String>,
 }
 
 /// A task in a list.
@@ -47,16 +50,19 @@ const STATUS: usize = 1;
 const PROJECT: usize = 2;
 const LABEL: usize = 4;
 const SESSION: usize = 8;
+const TITLE: usize = 16;
+/// How many combinations there are.
+const FILTERS: usize = 32;
 
 static BY_RANK: LazyLock<Vec<String>> = LazyLock::new(|| {
     let tasks = ("(rank, position, id) > ($1, $2, $3)", "rank, position, id");
     let labels =
         ("(task_rank, task_position, task_id) > ($1, $2, $3)", "task_rank, task_position, task_id");
-    (0..16).map(|which| statement(which, 4, tasks, labels)).collect()
+    (0..FILTERS).map(|which| statement(which, 4, tasks, labels)).collect()
 });
 static BY_AGE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let (tasks, labels) = (("id < $1", "id DESC"), ("task_id < $1", "task_id DESC"));
-    (0..16).map(|which| statement(which, 2, tasks, labels)).collect()
+    (0..FILTERS).map(|which| statement(which, 2, tasks, labels)).collect()
 });
 
 /// The statement for a combination of filters, whose parameters begin with `first`. Each begins where a
@@ -80,8 +86,8 @@ fn statement(which: usize, first: usize, tasks: (&str, &str), labels: (&str, &st
     let ready = "CAST(CASE WHEN (SELECT 1 FROM task_dependencies d JOIN tasks n \
         ON n.id = d.depends_on WHERE d.task_id = tasks.id AND n.status <> 'completed' LIMIT 1) \
         IS NULL THEN 1 ELSE 0 END AS BIGINT) AS ready";
-    // A session leaves few rows: no other index is to be used then.
-    if has(LABEL) && !has(SESSION) {
+    // A session leaves few rows: no other index is to be used then. Titles are in none.
+    if has(LABEL) && !has(SESSION) && !has(TITLE) {
         let (after, order) = labels;
         let filters =
             [(STATUS, "task_status = {}"), (PROJECT, "task_project = {}"), (LABEL, "label = {}")];
@@ -99,6 +105,7 @@ fn statement(which: usize, first: usize, tasks: (&str, &str), labels: (&str, &st
         (PROJECT, if by_session { "project_id || '' = {}" } else { "project_id = {}" }),
         (LABEL, "EXISTS (SELECT 1 FROM task_labels WHERE task_id = tasks.id AND label = {})"),
         (SESSION, "session_id = {}"),
+        (TITLE, "LOWER(title) LIKE LOWER({}) ESCAPE '!'"),
     ]);
     format!(
         "SELECT {ready}, {columns} FROM tasks WHERE {after}{conditions} ORDER BY {order} LIMIT ${n}"
@@ -176,6 +183,7 @@ fn given(filter: &Filter) -> (usize, Vec<String>) {
         filter.project.map(|p| p.to_string()),
         filter.label.as_deref().map(|l| text(l).into_owned()),
         filter.session.map(|s| s.to_string()),
+        filter.q.as_deref().map(containing),
     ];
     let which = values.iter().enumerate().map(|(bit, v)| usize::from(v.is_some()) << bit).sum();
     (which, values.into_iter().flatten().collect())

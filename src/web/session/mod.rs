@@ -1,6 +1,7 @@
-//! A session: its conversation, its terminal, what it called and changed, and what it is.
+//! A session: its conversation, its terminal, what it called and changed, and what it is. And the list of all of them.
 
 mod about;
+mod all;
 mod changes;
 mod conversation;
 mod entries;
@@ -34,6 +35,7 @@ const ASKS: u32 = 50;
 /// The pages' routes.
 pub fn router() -> Router<Arc<App>> {
     Router::new()
+        .route("/sessions", get(all::page))
         .route("/sessions/{id}", get(conversation::page))
         .route("/sessions/{id}/terminal", get(terminal))
         .route("/sessions/{id}/tools", get(tools::page))

@@ -52,6 +52,8 @@ pub struct Wanted {
     #[serde(default, deserialize_with = "filled")]
     session: Option<String>,
     #[serde(default, deserialize_with = "filled")]
+    q: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
     sort: Option<TaskSort>,
 }
 
@@ -81,6 +83,7 @@ struct Asked {
     project: String,
     label: String,
     session: String,
+    q: String,
     sort: &'static str,
     any: bool,
 }
@@ -127,6 +130,7 @@ pub async fn page(
         project: wanted.project_id,
         label: wanted.label.clone(),
         session,
+        q: wanted.q.clone(),
     };
     let sort = wanted.sort.unwrap_or_default();
     let is_board = wanted.view == View::Board;
@@ -198,9 +202,11 @@ impl Lane {
 
 impl Asked {
     fn of(wanted: &Wanted, sort: TaskSort) -> Self {
-        let Wanted { status, project_id, label, session, .. } = wanted;
+        let Wanted { status, project_id, label, session, q, .. } = wanted;
+        let words = [label, session, q];
         Self {
-            any: status.is_some() || project_id.is_some() || label.is_some() || session.is_some(),
+            any: status.is_some() || project_id.is_some() || words.iter().any(|w| w.is_some()),
+            q: q.clone().unwrap_or_default(),
             status: status.map(|s| s.to_string()).unwrap_or_default(),
             project: project_id.map(|p| p.to_string()).unwrap_or_default(),
             label: label.clone().unwrap_or_default(),
