@@ -205,7 +205,6 @@ pub struct Setting {
     /// Its name, `table.key` for one in a table.
     pub name: String,
     /// Its value.
-    #[schema(value_type = Object)]
     pub value: serde_json::Value,
     /// Where the value came from: `default`, a file, `$VARIABLE` or `--flag`.
     pub origin: String,
