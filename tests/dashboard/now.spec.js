@@ -244,6 +244,24 @@ test("what has finished is ended, but nothing that works again", async ({ page }
   await api("POST", "/api/sessions/second/respond", { decision: "deny" });
 });
 
+test("the filter stays with who types in it", async ({ page }) => {
+  const filter = page.getByLabel("Show sessions with these letters");
+  await expect(filter).toBeHidden();
+  // As many rows as there are seldom Claudes in a test.
+  await page.locator("#sessions .rows").evaluate((list) => {
+    for (let n = list.children.length; n < 9; n += 1) list.append(Object.assign(list.firstElementChild.cloneNode(true), { id: `session-${n}` }));
+  });
+  await filter.fill("which");
+  await page.locator("#sessions .row").last().evaluate((row) => row.remove());
+  await expect(filter).toBeFocused();
+  await filter.blur();
+  await expect(filter).toBeVisible();
+  await expect(row(page, "second")).toBeHidden();
+  await filter.fill("");
+  await filter.blur();
+  await expect(filter).toBeHidden();
+});
+
 test("telling all idle sessions is offered as soon as one is idle, and only then", async ({ page }) => {
   await page.route("**/?part=sessions", (route) => route.abort());
   const tell = page.getByRole("button", { name: "Tell all idle…" });
@@ -272,9 +290,11 @@ test("a desktop notification appears for a request, once notifications were aske
     window.Notification = class extends EventTarget {
       static permission = "granted";
       static requestPermission() { return Promise.resolve("granted"); }
-      constructor(title, options) { super(); window.shown.push({ title, ...options }); }
+      constructor(title, options) { super(); window.shown.push(Object.assign(this, { title, ...options })); }
       close() {}
     };
+    window.opened = [];
+    window.open = (url, name) => { window.opened.push([new URL(url).pathname, name]); };
   });
   await page.goto("/settings/browser");
   await page.getByRole("button", { name: "Turn notifications on" }).click();
@@ -283,6 +303,10 @@ test("a desktop notification appears for a request, once notifications were aske
   await api("POST", "/api/sessions/asks/send", { text: "scenario:bash please" });
   await expect(page.locator("#waiting")).toContainText("asks asks for Bash");
   await expect.poll(() => page.evaluate(() => window.shown.map((n) => n.title).join())).toContain("asks");
+  // It leads to the request, in a tab of its own: what this one shows stays.
+  await page.evaluate(() => window.shown.at(-1).onclick());
+  expect(await page.evaluate(() => window.opened)).toEqual([["/", "chorus-now"]]);
+  await expect(page).toHaveURL(/\/settings\/browser$/);
   await api("POST", "/api/sessions/asks/respond", { decision: "deny" });
   await page.close();
 });
