@@ -107,20 +107,27 @@ async function fetchNow(region, run) {
   if (state !== "away" && (run.dirty || run.rows.size)) plan(region, run);
 }
 
-/// Fetches a part of a page; null if there is no such thing any more.
+/// Fetches a part of a page. What is not an answer is thrown, with its `status`.
 export async function text(url) {
   const answer = await fetch(url, { headers: { "X-Chorus-Client": "dashboard" } });
   const assets = answer.headers.get("X-Chorus-Assets");
   if (assets && !new URL(import.meta.url).pathname.startsWith(`${assets}/`)) {
     document.getElementById("outdated").hidden = false;
   }
-  if (answer.status === 404) return null;
-  if (!answer.ok) throw new Error(answer.statusText);
+  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
   return answer.text();
 }
 
+// The same; null if there is no such thing any more.
+async function textIfThere(url) {
+  try { return await text(url); } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+}
+
 async function fetchRegion(region) {
-  const html = await text(region.dataset.src);
+  const html = await textIfThere(region.dataset.src);
   if (html === null || !region.isConnected) return;
   await swap(region, html, "outerMorph");
 }
@@ -130,7 +137,7 @@ async function fetchRows(region, rows) {
   const url = new URL(rowsSrc, location.href);
   url.searchParams.set("ids", rows.slice(0, 50).join(","));
   rows.slice(50).forEach((row) => runOf(region).rows.add(row));
-  const html = await text(url);
+  const html = await textIfThere(url);
   if (html === null) return;
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
