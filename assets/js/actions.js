@@ -2,8 +2,8 @@
 //
 //   <button data-act="POST /api/…" data-body='{"json": true}' data-confirm="Sure?" data-done="It is done.">
 //   <form data-act="POST /api/…">: its fields become a JSON object by their names. A field's data-type says what it
-//   is: int, bool, lines (a list, one a line), commas (a list, by commas), ints (a list of numbers), json; text otherwise. What is left empty is left out, unless the field has data-empty. A name
-//   with dots makes objects in objects.
+//   is: int, bool, lines (a list, one a line), commas (a list, by commas), ints (a list of numbers), json; text
+//   otherwise. What is left empty is left out, unless the field has data-empty. A name with dots makes objects in objects.
 //
 // After success: data-go="/where" leads there ({id} is replaced by what the answer says), data-reset empties the form,
 // data-close closes the dialog it is in, data-later is said instead of data-done if
@@ -122,8 +122,8 @@ export function setBusy(element, busy) {
 // arrived is not done twice.
 const unsettled = new WeakMap();
 
-function once(form, body) {
-  const text = JSON.stringify(body);
+function once(form, path, body) {
+  const text = `${path} ${JSON.stringify(body)}`;
   if (unsettled.get(form)?.text !== text) {
     unsettled.set(form, { text, key: `${Date.now()}-${Math.random().toString(36).slice(2)}` });
   }
@@ -152,7 +152,7 @@ export async function act(element, submitter) {
   setBusy(element, true);
   try {
     const bare = method === "GET" || method === "DELETE";
-    const answer = await api(method, path, bare ? undefined : body ?? {}, isForm && method === "POST" ? once(element, body) : {});
+    const answer = await api(method, path, bare ? undefined : body ?? {}, isForm && method === "POST" ? once(element, path, body) : {});
     unsettled.delete(element);
     if (done) announce(answer.status === 202 && later ? later : done);
     if (isForm) settle(element, sent);

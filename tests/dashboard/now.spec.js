@@ -227,6 +227,21 @@ test("two quick presses on a slow server send a prompt once, and what is typed m
   await box.fill("");
 });
 
+test("a request that comes as another is answered is told of too", async ({ page }) => {
+  for (const name of ["asks", "which"]) await waitForStatus(name, "idle");
+  await api("POST", "/api/sessions/asks/send", { text: "scenario:bash please" });
+  await expect(page.locator("#waiting")).toHaveAttribute("data-count", "1");
+  let go = null;
+  const held = new Promise((done) => { go = done; });
+  await page.route("**/parts/waiting", async (route) => { await held; await route.continue(); });
+  await api("POST", "/api/sessions/asks/respond", { decision: "deny" });
+  await api("POST", "/api/sessions/which/send", { text: "scenario:bash please" });
+  await waitForStatus("which", "waiting");
+  go();
+  await expect(page.locator("#polite")).toContainText("which asks for Bash");
+  await api("POST", "/api/sessions/which/respond", { decision: "deny" });
+});
+
 test("what has finished is ended, but nothing that works again", async ({ page }) => {
   await waitForStatus("second", "idle");
   const finished = page.locator("[data-finished]", { hasText: "second" });
