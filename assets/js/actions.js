@@ -2,14 +2,15 @@
 //
 //   <button data-act="POST /api/…" data-body='{"json": true}' data-confirm="Sure?" data-done="It is done.">
 //   <form data-act="POST /api/…">: its fields become a JSON object by their names. A field's data-type says what it
-//   is: int, bool, lines (a list, one a line), words (a list, by blanks or commas), commas (a list, by commas), ints (a
-//   list of numbers), json; text otherwise. What is left empty is left out, unless the field has data-empty. A name
-//   with dots makes objects in objects.
+//   is: int, bool, lines (a list, one a line), commas (a list, by commas), ints (a list of numbers), json; text
+//   otherwise. What is left empty is left out, unless the field has data-empty. A name with dots makes objects in objects.
 //
 // After success: data-go="/where" leads there ({id} is replaced by what the answer says), data-reset empties the form,
 // data-close closes the dialog it is in, data-later is said instead of data-done if
 // it was only accepted (202).
 "use strict";
+
+import { element as make, openDialog } from "./dialog.js";
 
 /// A request to the API. Gives what it answered; a refusal is thrown as an Error with its detail and field.
 export async function api(method, path, body, headers = {}) {
@@ -30,7 +31,7 @@ export async function api(method, path, body, headers = {}) {
   const text = await answer.text();
   let data = null;
   try { data = text ? JSON.parse(text) : null; } catch { data = text; }
-  if (answer.ok) return { data, etag: answer.headers.get("ETag"), status: answer.status };
+  if (answer.ok) return { data, status: answer.status };
   const problem = new Error(data?.detail || data?.title || answer.statusText);
   problem.status = answer.status;
   problem.field = data?.field ?? data?.errors?.[0]?.field;
@@ -53,24 +54,12 @@ export function announce(text, isError = false) {
 /// Asks before something that cannot be taken back. Resolves to whether it is wanted.
 export function confirmed(question, label = "Do it") {
   return new Promise((resolve) => {
-    const dialog = document.createElement("dialog");
-    dialog.className = "dialog small";
-    dialog.setAttribute("aria-labelledby", "confirm-question");
-    const text = document.createElement("p");
-    text.id = "confirm-question";
-    text.textContent = question;
-    const form = document.createElement("form");
-    form.method = "dialog";
-    form.className = "actions end";
-    const no = document.createElement("button");
-    no.value = "no"; no.textContent = "Cancel";
-    const yes = document.createElement("button");
-    yes.value = "yes"; yes.textContent = label; yes.className = "danger";
-    form.append(no, yes);
-    dialog.append(text, form);
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes"); });
-    document.body.append(dialog);
-    dialog.showModal();
+    const no = make("button", { value: "no" }, "Cancel");
+    const yes = make("button", { value: "yes", class: "danger" }, label);
+    openDialog({ class: "dialog small", "aria-labelledby": "confirm-question" }, [
+      make("p", { id: "confirm-question" }, question),
+      make("form", { method: "dialog", class: "actions end" }, no, yes),
+    ], (dialog) => resolve(dialog.returnValue === "yes"));
     no.focus();
   });
 }
@@ -80,7 +69,6 @@ function value(field, raw) {
     case "int": return Number.parseInt(raw, 10);
     case "bool": return raw === true || raw === "true" || raw === "on";
     case "lines": return raw.split("\n").map((s) => s.trim()).filter(Boolean);
-    case "words": return raw.split(/[\s,]+/).filter(Boolean);
     case "commas": return raw.split(",").map((s) => s.trim()).filter(Boolean);
     case "ints": return raw.split(/[\s,#]+/).filter(Boolean).map(Number);
     case "json": return JSON.parse(raw);
@@ -112,14 +100,39 @@ function outcomeOf(element) {
 
 function fail(element, problem) {
   const outcome = outcomeOf(element);
-  if (outcome) outcome.textContent = problem.message;
+  // What it was about may have left the page meanwhile.
+  if (outcome?.isConnected) outcome.textContent = problem.message;
   else announce(problem.message, true);
   const field = problem.field && element.elements?.namedItem?.(problem.field);
   if (field?.setAttribute) { field.setAttribute("aria-invalid", "true"); field.focus(); }
 }
 
+/// Whether something is under way with an element: it is not to be done twice.
+export function isBusy(element) { return element.hasAttribute("aria-busy"); }
+
+/// Says that something is under way with an element, or no more. Its buttons keep the focus meanwhile: they are not
+/// `disabled`, which would take it from them.
+export function setBusy(element, busy) {
+  const mark = (each, name) => { if (busy) each.setAttribute(name, "true"); else each.removeAttribute(name); };
+  mark(element, "aria-busy");
+  (element.matches("button") ? [element] : element.querySelectorAll("button")).forEach((b) => mark(b, "aria-disabled"));
+}
+
+// What a form sent last and how that was marked, until it has succeeded: what is sent again because nobody knows whether it
+// arrived is not done twice.
+const unsettled = new WeakMap();
+
+function once(form, path, body) {
+  const text = `${path} ${JSON.stringify(body)}`;
+  if (unsettled.get(form)?.text !== text) {
+    unsettled.set(form, { text, key: `${Date.now()}-${Math.random().toString(36).slice(2)}` });
+  }
+  return { "Idempotency-Key": unsettled.get(form).key };
+}
+
 /// Does what an element with data-act says.
 export async function act(element, submitter) {
+  if (isBusy(element)) return;
   const { act: what, confirm, confirmLabel, done, later, go } = { ...element.dataset, ...submitter?.dataset };
   const [method, path] = what.split(" ");
   const isForm = element instanceof HTMLFormElement;
@@ -132,16 +145,17 @@ export async function act(element, submitter) {
     return;
   }
   if (confirm && !await confirmed(confirm, confirmLabel)) return;
-  const buttons = isForm ? [...element.querySelectorAll("button")] : [element];
   const outcome = outcomeOf(element);
   if (outcome) outcome.textContent = "";
   element.querySelectorAll?.("[aria-invalid]").forEach((f) => f.removeAttribute("aria-invalid"));
-  buttons.forEach((b) => { b.disabled = true; });
-  element.setAttribute("aria-busy", "true");
+  const sent = new Map(isForm ? [...element.elements].map((field) => [field, field.value]) : []);
+  setBusy(element, true);
   try {
-    const answer = await api(method, path, method === "GET" || method === "DELETE" ? undefined : body ?? {});
+    const bare = method === "GET" || method === "DELETE";
+    const answer = await api(method, path, bare ? undefined : body ?? {}, isForm && method === "POST" ? once(element, path, body) : {});
+    unsettled.delete(element);
     if (done) announce(answer.status === 202 && later ? later : done);
-    if ("reset" in element.dataset) { element.reset(); element.dispatchEvent(new Event("input", { bubbles: true })); }
+    if (isForm) settle(element, sent);
     if ("close" in element.dataset) element.closest("dialog")?.close();
     element.dispatchEvent(new CustomEvent("chorus:done", { bubbles: true, detail: answer }));
     if (go) location.href = go.replace("{id}", encodeURIComponent(answer.data?.id ?? ""));
@@ -149,8 +163,7 @@ export async function act(element, submitter) {
     fail(element, problem);
     element.dispatchEvent(new CustomEvent("chorus:failed", { bubbles: true, detail: problem }));
   } finally {
-    buttons.forEach((b) => { b.disabled = false; });
-    element.removeAttribute("aria-busy");
+    setBusy(element, false);
   }
 }
 
@@ -183,6 +196,19 @@ async function copy(text) {
 
 // --- half-typed text survives a reload ---
 // A field with data-draft="key" is kept in this tab until its form was sent.
+
+/// What was sent is no draft any more, and leaves a form with data-reset. What was typed since stays.
+function settle(form, sent) {
+  for (const [field, value] of sent) {
+    if (field.dataset.draft && field.value === value) sessionStorage.removeItem(`draft-${field.dataset.draft}`);
+  }
+  if (!("reset" in form.dataset)) return;
+  const since = [...sent].filter(([field, value]) => field.value !== value)
+    .map(([field, value]) => [field, field.value.startsWith(value) ? field.value.slice(value.length) : field.value]);
+  form.reset();
+  for (const [field, value] of since) field.value = value;
+  form.dispatchEvent(new Event("input", { bubbles: true }));
+}
 
 function drafts(root) {
   for (const field of root.querySelectorAll("[data-draft]")) {

@@ -1,42 +1,45 @@
 // Permission requests: deciding them by button, by key, several at once, and by rules that are made from them.
 "use strict";
 
-import { announce, api, bodyOf } from "./actions.js";
-import { current, register } from "./keys.js";
+import { announce, api, bodyOf, isBusy, setBusy } from "./actions.js";
+import { element, openDialog } from "./dialog.js";
+import { current, register, twice } from "./keys.js";
 
-/// A card that has just come, or has just moved, takes no key: a person meant another one. Milliseconds.
+/// A card that has just come, or has just moved, takes no key and no click: a person meant another one. Milliseconds.
 const SETTLED = 500;
-/// How long a first press waits for its second one. Milliseconds.
-const ARMED = 3000;
 
-function outcome(card, text) { card.querySelector("[data-outcome]").textContent = text; }
+function outcome(card, text) {
+  // It may have been decided elsewhere meanwhile.
+  if (card.isConnected) card.querySelector("[data-outcome]").textContent = text;
+  else if (text) announce(text, true);
+}
 
 /// Decides a request. Resolves to whether it was decided.
 async function decide(card, body) {
-  const buttons = card.querySelectorAll("button");
-  buttons.forEach((b) => { b.disabled = true; });
-  card.setAttribute("aria-busy", "true");
+  if (isBusy(card)) return false;
+  const focused = card.contains(document.activeElement);
+  const cards = [...document.querySelectorAll(".ask:not(.decided)")];
+  const rest = [...cards.slice(cards.indexOf(card) + 1), ...cards.slice(0, cards.indexOf(card))];
+  setBusy(card, true);
   outcome(card, "");
   try {
     await api("POST", `/api/permissions/${card.dataset.permission}/respond`, body);
     announce(body.decision === "allow" ? "Approved." : "Denied.");
     card.classList.add("decided");
-    focusNext(card);
+    if (focused) focusNext(card, rest);
     return true;
   } catch (problem) {
     outcome(card, problem.message);
-    buttons.forEach((b) => { b.disabled = false; });
     return false;
   } finally {
-    card.removeAttribute("aria-busy");
+    setBusy(card, false);
   }
 }
 
 // Whoever works through the cards by keyboard goes on with the next one.
-function focusNext(card) {
-  if (!card.contains(document.activeElement)) return;
-  const cards = [...document.querySelectorAll(".ask:not(.decided)")];
-  const next = cards.find((c) => card.compareDocumentPosition(c) & Node.DOCUMENT_POSITION_FOLLOWING) ?? cards[0];
+function focusNext(card, rest) {
+  if (document.activeElement !== document.body && !card.contains(document.activeElement)) return;
+  const next = rest.find((c) => c.isConnected && !c.classList.contains("decided"));
   if (next) { next.tabIndex = -1; next.focus(); } else document.getElementById("main").focus();
 }
 
@@ -71,11 +74,15 @@ function choose(card, how) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-decide]");
-  if (button) choose(button.closest(".ask"), button.dataset.decide);
+  if (!button) return;
+  const card = button.closest(".ask");
+  // By the keyboard it is the button that has the focus, wherever it has gone.
+  if (event.detail > 0 && !settled(card)) announce("It has just come or moved: press again.");
+  else choose(card, button.dataset.decide);
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || !event.target.matches?.(".deny-message")) return;
+  if (event.key !== "Enter" || event.isComposing || !event.target.matches?.(".deny-message")) return;
   if (event.target.value.trim()) choose(event.target.closest(".ask"), "deny");
 });
 
@@ -93,47 +100,27 @@ async function propose(card) {
   try {
     proposals = (await api("GET", `/api/permissions/${card.dataset.permission}/rules`)).data;
   } catch (problem) { outcome(card, problem.message); return false; }
-  const dialog = document.createElement("dialog");
-  dialog.className = "dialog";
-  dialog.setAttribute("aria-labelledby", "rule-title");
-  const title = document.createElement("h2");
-  title.id = "rule-title";
-  title.textContent = "From now on";
-  const form = document.createElement("form");
-  form.method = "dialog";
-  proposals.forEach(({ words }, i) => {
-    const label = document.createElement("label");
-    label.className = "check wrap";
-    const radio = document.createElement("input");
-    Object.assign(radio, { type: "radio", name: "rule", value: String(i), checked: i === 0 });
-    label.append(radio, words);
-    const line = document.createElement("div");
-    line.append(label);
-    form.append(line);
-  });
-  const said = document.createElement("p");
-  said.setAttribute("role", "alert");
-  const actions = document.createElement("div");
-  actions.className = "actions end";
-  const no = document.createElement("button");
-  no.textContent = "Cancel"; no.value = "no"; no.type = "button";
-  const yes = document.createElement("button");
-  yes.textContent = "Make the rule"; yes.className = "primary";
-  actions.append(no, yes);
-  form.append(said, actions);
+  const said = element("p", { role: "alert" });
+  const no = element("button", { type: "button" }, "Cancel");
+  const form = element("form", { method: "dialog" },
+    ...proposals.map(({ words }, i) => {
+      const radio = element("input", { type: "radio", name: "rule", value: String(i), ...(i === 0 ? { checked: "" } : {}) });
+      return element("div", {}, element("label", { class: "check wrap" }, radio, words));
+    }),
+    said, element("div", { class: "actions end" }, no, element("button", { class: "primary" }, "Make the rule")));
+  const dialog = openDialog({ "aria-labelledby": "rule-title" }, [element("h2", { id: "rule-title" }, "From now on"), form]);
   no.addEventListener("click", () => dialog.close());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (isBusy(form)) return;
+    setBusy(form, true);
     try {
       const { data } = await api("POST", "/api/permissions/rules", proposals[Number(bodyOf(form).rule)].rule);
       announce(`The rule is made; it has decided ${data.decided.length} ${data.decided.length === 1 ? "request" : "requests"}.`);
       dialog.close();
     } catch (problem) { said.textContent = problem.message; }
+    setBusy(form, false);
   });
-  dialog.append(title, form);
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
   return true;
 }
 
@@ -154,29 +141,54 @@ document.addEventListener("chorus:updated", showChosen);
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-decide-chosen]");
-  if (!button) return;
-  button.disabled = true;
+  if (!button || isBusy(button)) return;
+  setBusy(button, true);
   try {
     const { data } = await api("POST", "/api/permissions/respond", { ids: chosen(), decision: button.dataset.decideChosen });
     const why = data.results.find((r) => r.problem)?.problem.detail;
     announce(data.failed ? `${data.decided} decided, ${data.failed} not: ${why}` : `${data.decided} decided.`, data.failed > 0);
   } catch (problem) { announce(problem.message, true); }
-  button.disabled = false;
+  setBusy(button, false);
 });
 
-// --- keys ---
+// --- mis-hits ---
 
-const seen = new WeakMap();
+const places = new WeakMap();
+/// What is there from the beginning has not moved under anybody's hand.
+let began = false;
 
+/// Notes which cards have just come, and which have moved, both on the page and before one's eyes: what only scrolls has not
+/// moved, nor has what is kept in its place while something grows above it.
 function note() {
   for (const card of document.querySelectorAll(".ask")) {
-    const top = card.getBoundingClientRect().top + scrollY;
-    const known = seen.get(card);
-    if (!known || Math.abs(known.top - top) > 8) seen.set(card, { top, at: performance.now() });
+    const { top } = card.getBoundingClientRect();
+    const place = { onPage: top + scrollY, seen: top };
+    const known = places.get(card);
+    const moved = !known || (Math.abs(known.onPage - place.onPage) > 8 && Math.abs(known.seen - place.seen) > 8);
+    const at = began ? performance.now() : -Infinity;
+    places.set(card, { ...place, at: moved ? at : known.at });
+    if (moved && began) hold(card);
   }
 }
+
+/// Whether a card has been where it is for so long that it is the one somebody means.
+function settled(card) { return performance.now() - (places.get(card)?.at ?? performance.now()) >= SETTLED; }
+
+// Its buttons say so meanwhile.
+function hold(card) {
+  const buttons = [...card.querySelectorAll("[data-decide]")];
+  buttons.forEach((b) => b.setAttribute("aria-disabled", "true"));
+  setTimeout(() => {
+    if (settled(card) && !isBusy(card)) buttons.forEach((b) => b.removeAttribute("aria-disabled"));
+  }, SETTLED + 10);
+}
+
 note();
+began = true;
 document.addEventListener("chorus:updated", note);
+new ResizeObserver(note).observe(document.getElementById("main"));
+
+// --- keys ---
 
 // The first press arms, the second decides: no key that was meant for something else approves anything.
 function byKey(how) {
@@ -184,16 +196,7 @@ function byKey(how) {
     const card = current()?.closest(".ask:not(.decided)");
     if (!card) return false;
     const button = card.querySelector(`[data-decide="${how}"]`) ?? (how === "allow" ? card.querySelector('[data-decide="answer"]') : null);
-    if (!button || button.disabled || performance.now() - (seen.get(card)?.at ?? 0) < SETTLED) return true;
-    if (button.classList.contains("armed")) {
-      button.classList.remove("armed");
-      choose(card, button.dataset.decide);
-    } else {
-      document.querySelectorAll(".armed").forEach((b) => b.classList.remove("armed"));
-      button.classList.add("armed");
-      document.getElementById("polite").textContent = `Press again: ${button.textContent.trim()}`;
-      setTimeout(() => button.classList.remove("armed"), ARMED);
-    }
+    if (button && !isBusy(card) && settled(card)) twice(button, button.textContent.trim(), () => choose(card, button.dataset.decide));
     return true;
   };
 }

@@ -19,14 +19,18 @@ import { refreshAges } from "./time.js";
 /// At least this long between two fetches of one region, in a page that is seen or hidden. Milliseconds.
 const GAP = 250;
 const HIDDEN_GAP = 2000;
-/// At most this long after one that has failed. Milliseconds.
+/// At most this long after one that has failed, and after one of a region that waits for nothing. Milliseconds.
 const FAILED_GAP = 30_000;
+const FAILED_AT_ONCE_GAP = 2000;
+/// How long a stream that the server has refused is left alone. Milliseconds.
+const RETRY = 2000;
 
 const listeners = new Set();
 const stateListeners = new Set();
 let wantsNotices = () => false;
 let port = null;
 let source = null;
+let retry = 0;
 let state = "connecting";
 
 /// Calls `run(event)` for each event: `{id, kind, data}`, data parsed.
@@ -45,9 +49,10 @@ function runOf(element) {
 }
 
 function gap(region, { failures }) {
-  if (failures) return Math.min(FAILED_GAP, 500 * 2 ** failures);
-  if ("atOnce" in region.dataset) return 0;
-  return document.hidden ? HIDDEN_GAP : Number(region.dataset.gap ?? GAP);
+  const atOnce = "atOnce" in region.dataset;
+  if (failures) return Math.min(atOnce ? FAILED_AT_ONCE_GAP : FAILED_GAP, 500 * 2 ** failures);
+  if (atOnce) return 0;
+  return Math.max(document.hidden ? HIDDEN_GAP : 0, Number(region.dataset.gap ?? GAP));
 }
 
 /// Fetches a region anew, at once or when its last fetch is long enough ago.
@@ -55,6 +60,22 @@ export function refresh(region) {
   const run = runOf(region);
   run.dirty = true;
   plan(region, run);
+}
+
+/// Fetches rows of a region anew, by their keys.
+export function refreshRows(region, keys) {
+  const run = runOf(region);
+  for (const key of keys) run.rows.add(key);
+  plan(region, run);
+}
+
+/// Fetches a region anew without waiting for what has failed before.
+function refreshAnew(region) {
+  const run = runOf(region);
+  clearTimeout(run.timer);
+  run.timer = 0;
+  run.failures = 0;
+  refresh(region);
 }
 
 function plan(region, run) {
@@ -86,20 +107,27 @@ async function fetchNow(region, run) {
   if (state !== "away" && (run.dirty || run.rows.size)) plan(region, run);
 }
 
-/// Fetches a part of a page; null if there is no such thing any more.
-async function text(url) {
+/// Fetches a part of a page. What is not an answer is thrown, with its `status`.
+export async function text(url) {
   const answer = await fetch(url, { headers: { "X-Chorus-Client": "dashboard" } });
   const assets = answer.headers.get("X-Chorus-Assets");
   if (assets && !new URL(import.meta.url).pathname.startsWith(`${assets}/`)) {
     document.getElementById("outdated").hidden = false;
   }
-  if (answer.status === 404) return null;
-  if (!answer.ok) throw new Error(answer.statusText);
+  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
   return answer.text();
 }
 
+// The same; null if there is no such thing any more.
+async function textIfThere(url) {
+  try { return await text(url); } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+}
+
 async function fetchRegion(region) {
-  const html = await text(region.dataset.src);
+  const html = await textIfThere(region.dataset.src);
   if (html === null || !region.isConnected) return;
   await swap(region, html, "outerMorph");
 }
@@ -109,7 +137,7 @@ async function fetchRows(region, rows) {
   const url = new URL(rowsSrc, location.href);
   url.searchParams.set("ids", rows.slice(0, 50).join(","));
   rows.slice(50).forEach((row) => runOf(region).rows.add(row));
-  const html = await text(url);
+  const html = await textIfThere(url);
   if (html === null) return;
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
@@ -122,7 +150,7 @@ async function fetchRows(region, rows) {
 
 async function swap(target, html, style) {
   await htmx.swap({ text: html, target, swap: style, sourceElement: target });
-  refreshAges(document);
+  refreshAges(target.isConnected ? target : document);
   document.dispatchEvent(new CustomEvent("chorus:updated", { detail: { target } }));
 }
 
@@ -143,9 +171,7 @@ function hear(event) {
     const row = rows.split(" ").includes(event.kind) ? data[rowsKey] : null;
     if (!row) continue;
     if (document.getElementById(rowsPrefix + row)) {
-      const run = runOf(region);
-      run.rows.add(row);
-      plan(region, run);
+      refreshRows(region, [row]);
     } else if (rowsNew.split(" ").includes(event.kind)) {
       refresh(region);
     }
@@ -154,13 +180,7 @@ function hear(event) {
 
 /// Fetches every region: what was missed is not known.
 export function refreshAll() {
-  for (const region of document.querySelectorAll("[data-src]")) {
-    const run = runOf(region);
-    clearTimeout(run.timer);
-    run.timer = 0;
-    run.failures = 0;
-    refresh(region);
-  }
+  document.querySelectorAll("[data-src]").forEach(refreshAnew);
   document.dispatchEvent(new CustomEvent("chorus:reset"));
 }
 
@@ -170,7 +190,7 @@ document.querySelectorAll("[data-fetch-once]").forEach(refresh);
 
 function refreshNamed(id) {
   const region = document.getElementById(id);
-  if (region) refresh(region);
+  if (region) refreshAnew(region);
 }
 
 document.addEventListener("click", (event) => {
@@ -201,8 +221,10 @@ function take({ event, notice, reset, state: next }) {
   if (next) setState(next);
 }
 
+const kinds = document.body.dataset.kinds.split(" ");
+
 function hello() {
-  return { after: Number(document.body.dataset.event), notices: wantsNotices(), lock };
+  return { after: Number(document.body.dataset.event), kinds, notices: wantsNotices(), lock };
 }
 
 const lock = `chorus-tab-${Math.random().toString(36).slice(2)}`;
@@ -236,19 +258,26 @@ export function changeNotices() {
 
 // Without a SharedWorker: a stream for this page alone.
 function own() {
+  clearTimeout(retry);
   source?.close();
   const params = new URLSearchParams({ last_event_id: document.body.dataset.event });
   if (wantsNotices()) params.set("notices", "true");
   source = new EventSource(`/api/events?${params}`);
   source.onopen = () => setState("live");
-  source.onerror = () => setState("away");
-  for (const kind of ["session_status", "claude_status", "permission_request", "permission_resolved", "message",
-    "tool_use", "usage", "git", "document_change", "task_status", "task_update", "hook"]) {
+  source.onerror = () => {
+    setState("away");
+    // The browser tries again by itself, unless the server has refused.
+    if (source.readyState === EventSource.CLOSED) retry = setTimeout(own, RETRY);
+  };
+  for (const kind of kinds) {
     source.addEventListener(kind, (e) => {
       document.body.dataset.event = e.lastEventId;
       take({ event: { id: Number(e.lastEventId), kind, data: e.data } });
     });
   }
-  source.addEventListener("reset", () => take({ reset: true }));
+  source.addEventListener("reset", (e) => {
+    document.body.dataset.event = e.lastEventId;
+    take({ reset: true });
+  });
   source.addEventListener("notice", (e) => take({ notice: e.data }));
 }

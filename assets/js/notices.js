@@ -22,6 +22,9 @@ export async function toggle() {
   return wanted();
 }
 
+// Another tab has turned them on or off: the server counts what all of them say.
+addEventListener("storage", ({ key }) => { if (key === WANTED || key === null) changeNotices(); });
+
 /// Whether a sound is made for what needs a person.
 export function hasSound() { return localStorage.getItem(SOUND) === "yes"; }
 /// Turns the sound on or off.
@@ -30,25 +33,37 @@ export function toggleSound() {
   return hasSound();
 }
 
+/// A short tone. Of several tabs that want one at the same time, one makes it: one that the browser lets.
 function beep() {
+  if (navigator.userActivation?.hasBeenActive === false) return;
+  if (!navigator.locks) { tone(); return; }
+  navigator.locks.request("chorus-beep", { ifAvailable: true }, (lock) => {
+    if (!lock) return undefined;
+    tone();
+    return new Promise((done) => setTimeout(done, 1000));
+  });
+}
+
+function tone() {
   try {
     const audio = new AudioContext();
-    const tone = audio.createOscillator();
+    setTimeout(() => audio.close(), 2000);
+    const wave = audio.createOscillator();
     const volume = audio.createGain();
     volume.gain.setValueAtTime(0.08, audio.currentTime);
     volume.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + 0.4);
-    tone.frequency.value = 660;
-    tone.connect(volume).connect(audio.destination);
-    tone.start();
-    tone.stop(audio.currentTime + 0.4);
-    tone.onended = () => audio.close();
+    wave.frequency.value = 660;
+    wave.connect(volume).connect(audio.destination);
+    wave.start();
+    wave.stop(audio.currentTime + 0.4);
   } catch { /* no sound here */ }
 }
 
 document.addEventListener("chorus:notice", ({ detail }) => {
   let notice;
   try { notice = JSON.parse(detail); } catch { return; }
-  if (!wanted()) return;
+  // The browser's settings do not allow them any more: that is to be known, or nobody shows any.
+  if (!wanted()) { changeNotices(); return; }
   const where = [notice.project, notice.attach].filter(Boolean).join(" · ");
   try {
     // The same tag in every tab: the browser shows it once.
@@ -58,13 +73,21 @@ document.addEventListener("chorus:notice", ({ detail }) => {
       requireInteraction: notice.kind === "permission" || notice.kind === "error",
     });
     shown.onclick = () => {
-      window.focus();
-      location.href = notice.kind === "permission" ? "/#needs-you" : `/sessions/${encodeURIComponent(notice.session_id)}`;
+      goTo(notice);
       shown.close();
     };
     shown.onerror = giveUp;
   } catch { giveUp(); }
 });
+
+// To where a notice is about, without taking away what another tab shows.
+function goTo(notice) {
+  const ofSession = notice.session_id && notice.kind !== "permission";
+  const url = new URL(ofSession ? `/sessions/${encodeURIComponent(notice.session_id)}` : "/#needs-you", location.href);
+  if (location.pathname !== url.pathname) { window.open(url, "chorus-now"); return; }
+  window.focus();
+  if (url.hash) location.hash = url.hash;
+}
 
 // A browser that cannot show notices must not keep the desktop from them.
 function giveUp() {
@@ -77,6 +100,7 @@ function giveUp() {
 const icon = document.getElementById("favicon");
 const plain = icon.href;
 let counted = null;
+let newest = null;
 
 function drawn(count) {
   const canvas = document.createElement("canvas");
@@ -92,17 +116,19 @@ function drawn(count) {
 }
 
 function count() {
-  const waiting = Number(document.getElementById("waiting")?.dataset.count ?? 0);
+  const line = document.getElementById("waiting");
+  const waiting = Number(line.dataset.count);
   const title = document.title.replace(/^\(\d+\) /, "");
   const next = waiting ? `(${waiting}) ${title}` : title;
   if (document.title !== next) document.title = next;
-  if (waiting === counted) return;
-  icon.href = waiting ? drawn(waiting) : plain;
-  if (counted !== null && waiting > counted) {
-    document.getElementById("polite").textContent = document.querySelector("#waiting .alert")?.textContent.trim() ?? "";
+  if (waiting !== counted) icon.href = waiting ? drawn(waiting) : plain;
+  // Times in RFC 3339 with as many digits are in their order.
+  if (newest !== null && line.dataset.newest > newest) {
+    document.getElementById("polite").textContent = line.querySelector(".alert")?.textContent.trim() ?? "";
     if (hasSound()) beep();
   }
   counted = waiting;
+  if (newest === null || line.dataset.newest > newest) newest = line.dataset.newest;
 }
 
 count();

@@ -1,8 +1,9 @@
 // The page Now: filtering, telling several sessions something, ending those that have finished.
 "use strict";
 
-import { announce, api, confirmed } from "./actions.js";
-import { current, register } from "./keys.js";
+import { announce, api, confirmed, isBusy, setBusy } from "./actions.js";
+import { current, register, twice } from "./keys.js";
+import { refreshRows } from "./live.js";
 
 // --- the filter: what is typed survives updates, so it is applied again after each ---
 
@@ -14,6 +15,14 @@ function filter() {
 }
 document.addEventListener("input", (event) => { if (event.target.id === "sessions-filter") filter(); });
 document.addEventListener("chorus:updated", filter);
+
+// --- the half hour that is drawn goes on without events ---
+
+setInterval(() => {
+  if (document.hidden) return;
+  const drawn = [...document.querySelectorAll("#sessions .row:has(svg.spark)")].filter((row) => row.checkVisibility());
+  refreshRows(document.getElementById("sessions"), drawn.map((row) => row.id.replace("session-", "")));
+}, 60_000);
 
 // --- telling all idle sessions ---
 
@@ -39,14 +48,14 @@ tell.querySelector("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = tell.querySelector("textarea");
   const outcome = tell.querySelector("[data-outcome]");
-  const button = tell.querySelector("button.primary");
+  if (isBusy(tell)) return;
   const boxes = [...tell.querySelectorAll("input:checked")];
   if (!boxes.length) { outcome.textContent = "Choose at least one session."; return; }
   outcome.textContent = "";
-  button.disabled = true;
+  setBusy(tell, true);
   const sent = await Promise.allSettled(boxes.map((box) =>
     api("POST", `/api/sessions/${box.value}/send`, { text: field.value })));
-  button.disabled = false;
+  setBusy(tell, false);
   const failed = boxes.map((box, i) => [box, sent[i]]).filter(([, s]) => s.status === "rejected");
   announce(`Sent to ${boxes.length - failed.length} of ${boxes.length} sessions.`, failed.length > 0);
   if (!failed.length) {
@@ -67,10 +76,28 @@ document.addEventListener("click", async (event) => {
   const rows = [...document.querySelectorAll("[data-finished]")];
   const names = rows.map((row) => row.dataset.name).join(", ");
   if (!await confirmed(`End ${names}? Their Claudes stop and they leave this page; their records stay.`, "End them")) return;
-  const ended = await Promise.allSettled(rows.map((row) =>
-    api("PATCH", `/api/sessions/${row.dataset.finished}`, { status: "completed" })));
+  const ended = await Promise.allSettled(rows.map((row) => end(row.dataset.finished, row.dataset.name)));
   const failed = ended.filter((e) => e.status === "rejected");
   announce(failed.length ? `${failed.length} did not end: ${failed[0].reason.message}` : `Ended ${rows.length}.`, failed.length > 0);
+});
+
+// It may have been told something while the question was open.
+async function end(id, name) {
+  const { data } = await api("GET", `/api/sessions/${id}`);
+  if (data.claude_status !== "idle") throw new Error(`${name} is ${data.claude_status}: its turn is not cut off.`);
+  await api("PATCH", `/api/sessions/${id}`, { status: "completed" });
+}
+
+// --- a new session ---
+
+const newSession = document.getElementById("new-session");
+
+// /?new=session opens it; once it is closed the address is the page's again.
+if (new URLSearchParams(location.search).get("new") === "session") newSession.showModal();
+newSession.addEventListener("close", () => {
+  const url = new URL(location.href);
+  url.searchParams.delete("new");
+  history.replaceState(null, "", url);
 });
 
 // --- keys ---
@@ -81,13 +108,13 @@ function session() {
 }
 
 register(
-  { key: "n", group: "Now", what: "New session", run: () => document.getElementById("new-session").showModal() },
-  { key: "i", group: "Now", what: "Interrupt the session that has the focus", run: () => {
+  { key: "n", group: "Now", what: "New session", run: () => newSession.showModal() },
+  { key: "i", group: "Now", what: "Interrupt the session that has the focus; press twice", run: () => {
     const id = current()?.matches(".row") && session();
     if (!id) return false;
-    api("POST", `/api/sessions/${id}/interrupt`, {}).then(() => announce("Interrupted."), (e) => announce(e.message, true));
+    twice(current(), `interrupt ${current().dataset.name}`, () => {
+      api("POST", `/api/sessions/${id}/interrupt`, {}).then(() => announce("Interrupted."), (e) => announce(e.message, true));
+    });
     return true;
   } },
 );
-
-if (new URLSearchParams(location.search).get("new") === "session") document.getElementById("new-session").showModal();

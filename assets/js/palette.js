@@ -2,6 +2,7 @@
 "use strict";
 
 import { api, announce } from "./actions.js";
+import { element, openDialog } from "./dialog.js";
 import { help } from "./keys.js";
 import { toggle, toggleSound } from "./notices.js";
 
@@ -12,18 +13,28 @@ const PAGES = [
   ["Settings: this browser", "/settings/browser"],
 ];
 
+/// Before the server is asked for what the letters mean. Milliseconds.
+const PAUSE = 150;
+
 let dialog = null;
 
+const asTask = (t) => ({ kind: "task", name: `${t.id} ${t.title}`, more: t.status, href: `/tasks/${t.id}` });
+const asDocument = (d) => ({ kind: "document", name: d.path, href: `/documents/${d.id}` });
+
+/// Lists of the API, empty where one did not answer.
+async function lists(...paths) {
+  const answers = await Promise.allSettled(paths.map((path) => api("GET", path)));
+  return answers.map((answer) => (answer.status === "fulfilled" ? answer.value.data : []));
+}
+
 async function gather() {
-  const lists = await Promise.allSettled([
-    api("GET", "/api/sessions?limit=100"), api("GET", "/api/tasks?limit=100"), api("GET", "/api/documents?limit=200"),
-  ]);
-  const [sessions, tasks, documents] = lists.map((l) => (l.status === "fulfilled" ? l.value.data : []));
+  const [sessions, tasks, documents] =
+    await lists("/api/sessions?limit=100", "/api/tasks?limit=100", "/api/documents?limit=200");
   return [
     ...PAGES.map(([name, href]) => ({ kind: "page", name, href })),
     ...sessions.map((s) => ({ kind: "session", name: s.name, more: s.claude_status, href: `/sessions/${s.id}` })),
-    ...tasks.map((t) => ({ kind: "task", name: `${t.id} ${t.title}`, more: t.status, href: `/tasks/${t.id}` })),
-    ...documents.map((d) => ({ kind: "document", name: d.path, href: `/documents/${d.id}` })),
+    ...tasks.map(asTask),
+    ...documents.map(asDocument),
     { kind: "action", name: "New session", href: "/?new=session" },
     { kind: "action", name: "New task", href: "/tasks?new=task" },
     { kind: "action", name: "Notices in this browser on or off", run: async () => announce(await toggle() ? "Notices are on." : "Notices are off.") },
@@ -47,28 +58,25 @@ function score(letters, text) {
   return 500 - gaps;
 }
 
-async function open() {
+// What the server finds beyond the lists that were gathered.
+async function find(letters) {
+  const q = encodeURIComponent(letters);
+  const [tasks, documents] = await lists(`/api/tasks?limit=20&q=${q}`, `/api/documents?limit=20&q=${q}`);
+  return [...tasks.map(asTask), ...documents.map(asDocument)];
+}
+
+function open() {
   if (dialog?.open) return;
-  dialog = document.createElement("dialog");
-  dialog.className = "dialog palette";
-  dialog.setAttribute("aria-label", "Go to");
-  const field = document.createElement("input");
-  Object.assign(field, { type: "text", placeholder: "Session, task, document or page", autocomplete: "off", spellcheck: false });
-  field.setAttribute("role", "combobox");
-  field.setAttribute("aria-expanded", "true");
-  field.setAttribute("aria-controls", "palette-list");
-  field.setAttribute("aria-label", "Go to");
-  const list = document.createElement("ul");
-  list.id = "palette-list";
-  list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "Places");
-  dialog.append(field, list);
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  const field = element("input", {
+    type: "text", placeholder: "Session, task, document or page", autocomplete: "off", spellcheck: "false",
+    role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-label": "Go to",
+  });
+  const list = element("ul", { id: "palette-list", role: "listbox", "aria-label": "Places" });
+  dialog = openDialog({ class: "dialog palette", "aria-label": "Go to" }, [field, list]);
   let all = PAGES.map(([name, href]) => ({ kind: "page", name, href }));
   let shown = [];
   let at = 0;
+  const gathered = gather().then((items) => { all = items; draw(); });
 
   function choose(item) {
     dialog.close();
@@ -80,33 +88,46 @@ async function open() {
       .filter((s) => s.score > 0).sort((a, b) => b.score - a.score).slice(0, 12).map((s) => s.item);
     at = Math.min(at, Math.max(0, shown.length - 1));
     list.replaceChildren(...shown.map((item, i) => {
-      const row = document.createElement("li");
-      row.id = `palette-${i}`;
-      row.setAttribute("role", "option");
-      row.setAttribute("aria-selected", String(i === at));
-      const name = document.createElement("span");
-      name.className = "name";
-      name.textContent = item.name;
-      const more = document.createElement("span");
-      more.className = "soft";
-      more.textContent = [item.kind, item.more].filter(Boolean).join(" · ");
-      row.append(name, more);
+      const row = element("li", { id: `palette-${i}`, role: "option", "aria-selected": String(i === at) },
+        element("span", { class: "name" }, item.name),
+        element("span", { class: "soft" }, [item.kind, item.more].filter(Boolean).join(" · ")));
       row.addEventListener("click", () => choose(item));
       return row;
     }));
     field.setAttribute("aria-activedescendant", shown.length ? `palette-${at}` : "");
     list.children[at]?.scrollIntoView({ block: "nearest" });
   }
-  field.addEventListener("input", () => { at = 0; draw(); });
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown") at = Math.min(shown.length - 1, at + 1);
+  let timer = 0;
+  async function ask() {
+    const letters = field.value.trim();
+    const found = await find(letters);
+    await gathered;
+    if (letters !== field.value.trim()) return;
+    const known = new Set(all.map((item) => item.href));
+    all = [...all, ...found.filter((item) => !known.has(item.href))];
+    draw();
+  }
+  field.addEventListener("input", () => {
+    at = 0;
+    draw();
+    clearTimeout(timer);
+    if (field.value.trim()) timer = setTimeout(ask, PAUSE);
+  });
+  field.addEventListener("keydown", async (event) => {
+    if (event.isComposing) return;
+    if (event.key === "ArrowDown") at = Math.max(0, Math.min(shown.length - 1, at + 1));
     else if (event.key === "ArrowUp") at = Math.max(0, at - 1);
-    else if (event.key === "Enter" && shown[at]) { event.preventDefault(); choose(shown[at]); return; } else return;
+    else if (event.key === "Enter") {
+      event.preventDefault();
+      // What is typed at once and sent off means what is about to appear.
+      await gathered;
+      if (!shown.length) await ask();
+      if (dialog.open && shown[at]) choose(shown[at]);
+      return;
+    } else return;
     event.preventDefault();
     draw();
   });
-  draw();
-  all = await gather();
   draw();
 }
 

@@ -17,11 +17,9 @@ document.querySelector("[data-preview-rule]")?.addEventListener("click", async (
 function shown() {
   const notices = document.getElementById("toggle-notices");
   if (!notices) return;
-  notices.textContent = wanted() ? "Notifications are on" : "Turn notifications on";
-  notices.setAttribute("aria-pressed", String(wanted()));
+  notices.textContent = `Turn notifications ${wanted() ? "off" : "on"}`;
   const sound = document.getElementById("toggle-sound");
-  sound.textContent = hasSound() ? "The sound is on" : "Turn the sound on";
-  sound.setAttribute("aria-pressed", String(hasSound()));
+  sound.textContent = `Turn the sound ${hasSound() ? "off" : "on"}`;
 }
 
 shown();

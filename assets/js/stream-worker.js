@@ -2,20 +2,20 @@
 //
 // A browser opens six connections to one server at most, for all its tabs together; this takes one.
 // To a tab: {event: {id, kind, data}} for each event, {state: "live" | "away"}, {notice}, {reset: true} when
-// something was missed. From a tab, first: {after, notices, lock}, where `after` is the last event that
-// its page can know of, and `lock` the name of a Web Lock it holds for as long as it lives.
+// something was missed. From a tab, first: {after, kinds, notices, lock}, where `after` is the last event that
+// its page can know of, `kinds` are those that there are, and `lock` is the name of a Web Lock it holds for as long as it lives.
 
 // Events that are kept for tabs whose page was rendered a moment ago.
 const KEPT = 2000;
-const KINDS = ["session_status", "claude_status", "permission_request", "permission_resolved", "message",
-  "tool_use", "usage", "git", "document_change", "task_status", "task_update", "hook"];
 
 const tabs = new Map();
 const recent = [];
 let source = null;
 let wantsNotices = false;
 let last = null;
-let state = "away";
+// Unknown until the stream has opened or failed.
+let state = null;
+let kinds = [];
 let retry = null;
 
 function tell(message) {
@@ -41,7 +41,7 @@ function listen() {
     // The browser tries again by itself, unless the server has refused.
     if (source.readyState === EventSource.CLOSED) retry = setTimeout(listen, 2000);
   };
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     source.addEventListener(kind, ({ data, lastEventId }) => {
       const event = { id: Number(lastEventId), kind, data };
       last = event.id;
@@ -58,7 +58,8 @@ function listen() {
   source.addEventListener("notice", ({ data }) => tell({ notice: data }));
 }
 
-function join(port, { after, notices, lock }) {
+function join(port, { after, kinds: all, notices, lock }) {
+  kinds = all;
   const known = tabs.has(port);
   tabs.set(port, { notices });
   if (!known) {
@@ -72,7 +73,7 @@ function join(port, { after, notices, lock }) {
         port.postMessage({ reset: true });
       }
     }
-    port.postMessage({ state });
+    if (state) port.postMessage({ state });
   }
   last ??= after;
   if (!source || wantsNotices !== [...tabs.values()].some((tab) => tab.notices)) listen();
@@ -81,8 +82,10 @@ function join(port, { after, notices, lock }) {
 function leave(port) {
   tabs.delete(port);
   if (tabs.size === 0) {
+    clearTimeout(retry);
     source?.close();
     source = null;
+    state = null;
   } else if (wantsNotices !== [...tabs.values()].some((tab) => tab.notices)) {
     listen();
   }

@@ -3,7 +3,7 @@
 
 import { announce } from "./actions.js";
 import { register } from "./keys.js";
-import { onEvent, onState } from "./live.js";
+import { onEvent, onState, text } from "./live.js";
 import { refreshAges } from "./time.js";
 
 /// Between two looks at the end, in a page that is seen or hidden. Milliseconds.
@@ -13,12 +13,6 @@ const HIDDEN_GAP = 2000;
 const MOST = 600;
 /// So near to the end somebody counts as reading it. Pixels.
 const NEAR = 120;
-
-async function fetchText(url) {
-  const answer = await fetch(url, { headers: { "X-Chorus-Client": "dashboard" } });
-  if (!answer.ok) throw new Error(answer.statusText);
-  return answer.text();
-}
 
 function parse(html) {
   const fresh = document.createElement("template");
@@ -36,7 +30,7 @@ async function fill(fold) {
   body.dataset.filled = version;
   body.setAttribute("aria-busy", "true");
   try {
-    body.replaceChildren(parse(await fetchText(fold.dataset.fold)));
+    body.replaceChildren(parse(await text(fold.dataset.fold)));
     document.dispatchEvent(new CustomEvent("chorus:updated", { detail: { target: body } }));
   } catch {
     delete body.dataset.filled;
@@ -157,7 +151,7 @@ async function now() {
   busy = true;
   again = false;
   try {
-    await merge(await fetchText(`/sessions/${talk.dataset.session}?part=latest`));
+    await merge(await text(`/sessions/${talk.dataset.session}?part=latest`));
   } catch {
     // The stream says that the server is away; when it is back, everything is looked at.
   }
@@ -170,7 +164,7 @@ async function now() {
 async function earlier(button) {
   button.disabled = true;
   try {
-    const fresh = parse(await fetchText(button.dataset.earlier));
+    const fresh = parse(await text(button.dataset.earlier));
     const line = button.closest(".earlier");
     const turns = line.parentElement.querySelector(":scope > .turns");
     const change = () => {

@@ -10,6 +10,11 @@ export function span(ms) {
   return `${Math.floor(s / 86400)} d`;
 }
 
+// One for all: making one costs more than all else here.
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/// The time that an element's title says, as its `datetime` has it.
+const titled = new WeakMap();
+
 /// Writes all ages below `root` as they are now.
 export function refreshAges(root) {
   for (const time of root.querySelectorAll("time[data-age]")) {
@@ -17,11 +22,13 @@ export function refreshAges(root) {
     const away = Date.now() - at;
     const text = away < -1000 ? `in ${span(-away)}` : `${span(away)} ago`;
     if (time.textContent !== text) time.textContent = text;
-    const exact = new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
-    if (time.title !== exact) time.title = exact;
+    // A region that was fetched anew has lost its titles.
+    if (Number.isNaN(at) || (time.title && titled.get(time) === time.dateTime)) continue;
+    time.title = exact.format(at);
+    titled.set(time, time.dateTime);
   }
 }
 
 refreshAges(document);
 setInterval(() => { if (!document.hidden) refreshAges(document); }, 1000);
-document.addEventListener("visibilitychange", () => refreshAges(document));
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshAges(document); });

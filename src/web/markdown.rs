@@ -22,7 +22,7 @@ impl askama::filters::HtmlSafe for SafeHtml {}
 
 /// Renders markdown with GitHub's tables, task lists, strikethrough, footnotes and links.
 pub fn render(markdown: &str) -> SafeHtml {
-    SafeHtml(markdown_to_html(markdown, &options()))
+    html(markdown, &options())
 }
 
 /// The same with each block's lines in the source as `data-sourcepos="line:column-line:column"`. Front matter is
@@ -33,7 +33,18 @@ pub fn render_document(markdown: &str, begins: bool) -> SafeHtml {
         options.extension.front_matter_delimiter = Some("---".to_owned());
     }
     options.render.sourcepos = true;
-    SafeHtml(markdown_to_html(markdown, &options))
+    html(markdown, &options)
+}
+
+/// A link that leads elsewhere opens beside the page, which somebody may be half through with. Each quotation mark that
+/// begins an attribute is comrak's own: those of the source are escaped.
+fn html(markdown: &str, options: &Options) -> SafeHtml {
+    let mut html = markdown_to_html(markdown, options);
+    for scheme in ["http://", "https://"] {
+        let outside = format!(r#"target="_blank" rel="noopener noreferrer" href="{scheme}"#);
+        html = html.replace(&format!(r#"href="{scheme}"#), &outside);
+    }
+    SafeHtml(html)
 }
 
 fn options() -> Options<'static> {
@@ -59,6 +70,15 @@ mod tests {
         }
         let html = render_document("---\na: b\n---\n\ntext", true).to_string();
         assert!(html.contains("data-sourcepos=\"5:1-5:4\"") && !html.contains("a: b"), "{html}");
+    }
+
+    #[test]
+    fn only_links_that_lead_elsewhere_open_beside_the_page() {
+        let text = "[a](https://a.example) http://b.example [c](c.md) [d](#d) [e](http.md) `<a href=\"http://\">`";
+        for html in [render(text), render_document(text, true)] {
+            let html = html.to_string();
+            assert_eq!(html.matches("target=\"_blank\"").count(), 2, "{html}");
+        }
     }
 
     #[test]

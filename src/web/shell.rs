@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::assets;
+use crate::domain::event::EventKind;
 use crate::domain::permission::PermissionStatus;
 use crate::services::App;
 use crate::services::error::Error;
@@ -28,6 +29,8 @@ pub struct Waiting {
     pub tool: String,
     /// The session that has waited longest.
     pub session: String,
+    /// When the newest one came; empty if none waits.
+    pub newest: String,
 }
 
 impl Shell {
@@ -43,15 +46,22 @@ impl Shell {
                 let pending = live.open.values().map(|open| &open.request);
                 let pending = pending.filter(|r| r.status == PermissionStatus::Pending);
                 let count = pending.clone().count();
+                let newest = pending.clone().map(|r| r.requested_at).max();
                 let oldest = pending.min_by_key(|r| r.requested_at);
                 let name = |r| live.session(r).map(|s| s.name.to_string()).unwrap_or_default();
                 Waiting {
                     count,
                     tool: oldest.map(|r| r.tool.clone()).unwrap_or_default(),
                     session: oldest.map(|r| name(r.session_id)).unwrap_or_default(),
+                    newest: newest.map(|at| at.to_string()).unwrap_or_default(),
                 }
             })
             .await?;
         Ok(Self { page, assets: &assets::BASE, event, waiting })
+    }
+
+    /// The kinds of events that the live stream may have: a browser hears only those that it names.
+    pub fn kinds(&self) -> String {
+        EventKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" ")
     }
 }

@@ -28,6 +28,18 @@ test("a model's words, in the list of sessions and among what is finished", asyn
   await harmless(page);
 });
 
+test("a link that a model wrote is followed by nobody who only opens a row, and opens beside the page", async ({ page }) => {
+  const { id } = await play("links", "link");
+  await page.goto(`/sessions/${id}`);
+  const link = page.getByRole("link", { name: "look here" });
+  await expect(link).toHaveAttribute("target", "_blank");
+  await expect(link).toHaveAttribute("rel", /noopener/);
+  await link.evaluate((a) => a.addEventListener("click", (event) => { event.preventDefault(); window.followed = true; }));
+  await page.locator(".turn", { has: link }).evaluate((turn) => { turn.tabIndex = -1; turn.focus(); });
+  await page.keyboard.press("Enter");
+  expect(await page.evaluate(() => window.followed)).toBeUndefined();
+});
+
 for (const [name, scenario, shown] of [
   ["a command and its description", "command", "</pre><img src=x"],
   ["a file's name and its content", "file", "<svg onload="],
@@ -57,12 +69,12 @@ test("a project's name, a rule and its note, in the settings", async ({ page }) 
   const [project] = await api("GET", "/api/projects");
   await api("PATCH", `/api/projects/${project.id}`, { name: NASTY });
   await api("POST", "/api/permissions/rules", { action: "deny", tool: "Bash", command: `${NASTY} *`, note: NASTY + LONG });
-  for (const [where, shown] of [["/settings/projects", null], ["/settings/rules", NASTY], ["/settings/configuration", null], ["/?new=session", null]]) {
-    await page.goto(where);
-    if (shown) await expect(page.locator("main")).toContainText(shown);
-    await harmless(page);
-  }
-  await expect(page.locator("body")).toBeVisible();
+  await page.goto("/settings/projects");
+  await expect(page.getByLabel(`Name of ${NASTY}`)).toHaveValue(NASTY);
+  await harmless(page);
+  await page.goto("/settings/rules");
+  await expect(page.locator("main")).toContainText(NASTY);
+  await harmless(page);
 });
 
 test("the palette and the line that says what waits", async ({ page }) => {

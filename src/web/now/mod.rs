@@ -57,7 +57,6 @@ struct Page {
     finished: Vec<Row>,
     rows: Vec<Row>,
     more_rows: bool,
-    idle: usize,
     projects: Vec<Project>,
 }
 
@@ -80,7 +79,6 @@ struct Attention {
 struct Sessions {
     rows: Vec<Row>,
     more_rows: bool,
-    idle: usize,
 }
 
 #[derive(Template)]
@@ -99,7 +97,6 @@ async fn page(
             let Cards { cards, more_cards } = cards(&app).await?;
             let (rows, more_rows) = all(&app).await?;
             let Attention { problems, finished } = attention(&rows);
-            let idle = rows.iter().filter(|r| r.takes_prompts()).count();
             let projects = projects::list(&app).await?;
             html(Page {
                 shell,
@@ -109,7 +106,6 @@ async fn page(
                 finished,
                 rows: live(rows),
                 more_rows,
-                idle,
                 projects,
             })
         }
@@ -117,8 +113,7 @@ async fn page(
         Some("attention") => html(attention(&all(&app).await?.0)),
         Some("sessions") => {
             let (rows, more_rows) = all(&app).await?;
-            let idle = rows.iter().filter(|r| r.takes_prompts()).count();
-            html(Sessions { rows: live(rows), more_rows, idle })
+            html(Sessions { rows: live(rows), more_rows })
         }
         Some("rows") => html(Rows { rows: some(&app, &wanted.ids).await? }),
         Some(part) => Err(no_such_part(part)),
