@@ -13,7 +13,7 @@ window.htmx?.registerExtension("chorus", {
   htmx_before_morph_attr(element, { attrName }) {
     if (attrName === "open") return !(element instanceof HTMLDetailsElement || element instanceof HTMLDialogElement);
     // Set by scripts, unknown to the server.
-    return !["aria-busy", "aria-invalid", "data-restored", "tabindex"].includes(attrName);
+    return !["aria-busy", "aria-invalid", "data-filled", "data-restored", "data-src", "tabindex"].includes(attrName);
   },
 });
 
