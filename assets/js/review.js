@@ -36,7 +36,14 @@ function where(comment) {
 
 function write(comment, at = -1) {
   const area = element("textarea", { id: "comment-text", rows: "4", placeholder: "What should be different?" });
-  area.value = comment.text ?? "";
+  // What is half written is kept in this tab: neither Escape nor a reload takes it away.
+  const draft = `${KEY}-${at}-${where(comment)}-${comment.quote.slice(0, 80)}`;
+  const written = comment.text ?? "";
+  area.value = sessionStorage.getItem(draft) ?? written;
+  area.addEventListener("input", () => {
+    if (area.value === written) sessionStorage.removeItem(draft); else sessionStorage.setItem(draft, area.value);
+  });
+  const leave = () => { sessionStorage.removeItem(draft); dialog.close(); };
   const quote = element("pre", { tabindex: "0", "aria-label": "What it is about" }, comment.quote);
   const cancel = element("button", { type: "button" }, "Cancel");
   const form = element("form", { method: "dialog" },
@@ -44,8 +51,11 @@ function write(comment, at = -1) {
     element("div", { class: "actions end" }, cancel, element("button", { class: "primary" }, at < 0 ? "Add comment" : "Keep")));
   const dialog = element("dialog", { class: "dialog", "aria-labelledby": "comment-title" },
     element("h2", { id: "comment-title", class: "wrap" }, where(comment)), quote, form);
-  cancel.addEventListener("click", () => dialog.close());
+  cancel.addEventListener("click", async () => {
+    if (area.value === written || await confirmed("Your comment is not kept. Throw it away?", "Throw away")) leave();
+  });
   form.addEventListener("submit", () => {
+    sessionStorage.removeItem(draft);
     const text = area.value.trim();
     if (!text) return;
     const whole = { ...comment, text };
