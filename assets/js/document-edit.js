@@ -98,10 +98,12 @@ function collide(now) {
 }
 
 async function save() {
+  // A key reaches this while its button is off.
+  if (form.getAttribute("aria-busy")) return;
   outcome("");
   if (!base.end) { outcome(MIXED); return; }
-  const buttons = form.querySelectorAll("button");
-  buttons.forEach((b) => { b.disabled = true; });
+  form.setAttribute("aria-busy", "true");
+  text.readOnly = true;
   try {
     await api("PUT", `/api/documents/${id}`, { content: text.value.replaceAll("\n", base.end) }, { "If-Match": `"${base.etag}"` });
     announce("The document is saved.");
@@ -109,7 +111,10 @@ async function save() {
   } catch (problem) {
     if ((problem.status === 409 || problem.status === 412) && problem.data?.document) collide(asRead(problem.data.document));
     else outcome(problem.message);
-  } finally { buttons.forEach((b) => { b.disabled = false; }); }
+  } finally {
+    form.removeAttribute("aria-busy");
+    text.readOnly = false;
+  }
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); save(); });

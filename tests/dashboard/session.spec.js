@@ -243,6 +243,7 @@ test("what a sub-agent did is inside of the call that began it", async ({ page }
   await expect(call.locator(".fold.agent > .fold-body")).not.toHaveAttribute("aria-busy");
   await expect(inner.locator("details")).toHaveAttribute("open");
   await waitForStatus("helper", "idle");
+  await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
 test("the tool log is searched by tool, status and text", async ({ page }) => {
