@@ -204,13 +204,14 @@ test("what is opened at the end stays where it is when more is said", async ({ p
 test("who reads further up keeps it when more comes at once than is read at a time", async ({ page }) => {
   await page.goto("/sessions/many");
   await expect(page.locator("#link")).toHaveText("live");
+  await expect(page.locator(".turn").last()).toBeInViewport();
+  const step = page.getByText("Step 20.", { exact: true });
+  await step.scrollIntoViewIfNeeded();
+  await page.evaluate(() => new Promise(requestAnimationFrame));
   // As after a night: none of what comes is on the page.
   const night = Array.from({ length: 40 }, (_, n) => `<li class="turn said claude" id="night-${n}" data-place="0-m-${n}" data-v="1"><p class="spoken">Night ${n}.</p></li>`);
   await page.route(/part=latest/, (route) => route.fulfill({ contentType: "text/html",
     body: `<p class="earlier"><button type="button" data-earlier="/sessions/many?part=earlier">Load earlier</button></p><ol class="turns">${night.join("")}</ol>` }));
-  const step = page.getByText("Step 20.", { exact: true });
-  await step.scrollIntoViewIfNeeded();
-  await page.evaluate(() => new Promise(requestAnimationFrame));
   await api("POST", "/api/sessions/many/send", { text: "scenario:echo in the morning", queue: true });
   await expect(page.getByRole("button", { name: "New below" })).toBeVisible();
   await expect(step).toBeInViewport();
