@@ -1,7 +1,7 @@
 // Writing a document in place. What a person has written is never lost: not by a reload, and not by what others write.
 "use strict";
 
-import { announce, api } from "./actions.js";
+import { announce, api, confirmed } from "./actions.js";
 import { onEvent } from "./live.js";
 
 const place = document.getElementById("document");
@@ -14,7 +14,7 @@ const conflict = document.getElementById("conflict");
 const take = document.getElementById("take-theirs");
 const KEPT = `document-${id}`;
 
-/// What was read, and its ETag: what is saved replaces that and nothing else.
+/// What was read, as `asRead` gives it: what is saved replaces that and nothing else.
 let base = null;
 
 function outcome(said) { form.querySelector("[data-outcome]").textContent = said; }
@@ -33,16 +33,25 @@ function keep() {
   } catch { /* There is no room for it: it lives as long as the page. */ }
 }
 
-async function read() {
-  const { data } = await api("GET", `/api/documents/${id}`);
-  return { content: data.content, etag: data.etag };
+/// A document as the box holds it: a textarea knows no line end but `\n`. `end` is what the file has; null if it has
+/// several kinds, which nothing that was in the box could be given back.
+function asRead({ content, etag }) {
+  const rest = content.replaceAll("\r\n", "");
+  const windows = rest.length < content.length;
+  const end = rest.includes("\r") || (windows && rest.includes("\n")) ? null : windows ? "\r\n" : "\n";
+  return { content: content.replace(/\r\n?/g, "\n"), etag, end };
 }
+
+const MIXED = "Its lines end in several ways, which would be lost here. Open it in $EDITOR, or give them all the same end.";
+
+async function read() { return asRead((await api("GET", `/api/documents/${id}`)).data); }
 
 /// Begins, or goes on where a reload has ended it.
 export async function edit() {
   if (!form.hidden) { text.focus(); return; }
   try { base = await read(); } catch (problem) { announce(problem.message, true); return; }
   const before = kept();
+  if (!base.end && !before) { base = null; announce(MIXED, true); return; }
   text.value = before?.text ?? base.content;
   clearConflict();
   outcome("");
@@ -89,17 +98,23 @@ function collide(now) {
 }
 
 async function save() {
+  // A key reaches this while its button is off.
+  if (form.getAttribute("aria-busy")) return;
   outcome("");
-  const buttons = form.querySelectorAll("button");
-  buttons.forEach((b) => { b.disabled = true; });
+  if (!base.end) { outcome(MIXED); return; }
+  form.setAttribute("aria-busy", "true");
+  text.readOnly = true;
   try {
-    await api("PUT", `/api/documents/${id}`, { content: text.value }, { "If-Match": `"${base.etag}"` });
+    await api("PUT", `/api/documents/${id}`, { content: text.value.replaceAll("\n", base.end) }, { "If-Match": `"${base.etag}"` });
     announce("The document is saved.");
     leave();
   } catch (problem) {
-    if ((problem.status === 409 || problem.status === 412) && problem.data?.document) collide(problem.data.document);
+    if ((problem.status === 409 || problem.status === 412) && problem.data?.document) collide(asRead(problem.data.document));
     else outcome(problem.message);
-  } finally { buttons.forEach((b) => { b.disabled = false; }); }
+  } finally {
+    form.removeAttribute("aria-busy");
+    text.readOnly = false;
+  }
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); save(); });
@@ -107,9 +122,9 @@ form.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save(); }
 });
 text.addEventListener("input", keep);
-document.getElementById("leave-editor").addEventListener("click", () => {
-  if (base && text.value !== base.content) announce("What you wrote is gone; the browser's undo no longer brings it back.");
-  leave();
+document.getElementById("leave-editor").addEventListener("click", async () => {
+  const differs = base && text.value !== base.content;
+  if (!differs || await confirmed("What you wrote here is not saved. Throw it away?", "Throw away")) leave();
 });
 take.addEventListener("click", () => { text.value = base.content; clearConflict(); keep(); text.focus(); });
 addEventListener("beforeunload", (event) => {

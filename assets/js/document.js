@@ -89,35 +89,41 @@ document.addEventListener("toggle", (event) => { if (event.target.closest?.("#ma
 
 function slug(text) { return text.trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(/\s/g, "-"); }
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("#lines a[href]");
-  if (!link) return;
-  const href = link.getAttribute("href");
-  if (/^[a-z][a-z0-9+.-]*:|^\//i.test(href)) return;
-  event.preventDefault();
-  const [file, fragment] = href.split("#");
-  if (!file) {
-    const head = [...document.querySelectorAll("#outline a")].find((a) => slug(a.textContent) === decodeURIComponent(fragment));
-    if (head) head.click();
-    return;
+/// A part of an address as text; as it is if it cannot be one.
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
+/// Gives the links to other documents their addresses here, so that they open as any link does.
+function resolveLinks() {
+  const here = new URL(path.split("/").map(encodeURIComponent).join("/"), "http://project/");
+  for (const link of document.querySelectorAll("#lines a[href]")) {
+    const href = link.getAttribute("href");
+    if (/^([a-z][a-z0-9+.-]*:|\/|#)/i.test(href) || !URL.canParse(href, here)) continue;
+    const file = decoded(new URL(href, here).pathname.slice(1));
+    link.href = `/documents/find?${new URLSearchParams({ project, path: file })}`;
   }
-  const there = new URL(file, new URL(path.split("/").map(encodeURIComponent).join("/"), "http://project/"));
-  location.href = `/documents/find?${new URLSearchParams({ project, path: decodeURIComponent(there.pathname.slice(1)) })}`;
+}
+document.addEventListener("chorus:updated", resolveLinks);
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('#lines a[href^="#"]');
+  if (!link) return;
+  event.preventDefault();
+  const name = decoded(link.getAttribute("href").slice(1));
+  [...document.querySelectorAll("#outline a")].find((a) => slug(a.textContent) === name)?.click();
 });
 
 // --- selected lines, and the task that they are added to ---
 
 onSelect((lines) => {
   bar.hidden = !lines;
-  if (lines) bar.querySelector("[data-count]").textContent = words(lines);
+  if (!lines) return;
+  const { start, end } = lines;
+  bar.querySelector("[data-count]").textContent = words(lines);
+  document.getElementById("do-copy").dataset.copy = `${path}:${start === end ? start : `${start}-${end}`}`;
 });
 document.getElementById("do-clear").addEventListener("click", () => { clear(); holder()?.focus(); });
-document.getElementById("do-copy").addEventListener("click", async () => {
-  const { start, end } = selected();
-  const name = `${path}:${start === end ? start : `${start}-${end}`}`;
-  try { await navigator.clipboard.writeText(name); announce(`Copied: ${name}`); }
-  catch { announce(`The browser does not let the page copy. It is: ${name}`, true); }
-});
 
 const dialog = document.getElementById("add-lines");
 const form = dialog.querySelector("form");
@@ -174,10 +180,28 @@ form.addEventListener("submit", async (event) => {
 // --- what is done with the document ---
 
 document.addEventListener("change", async (event) => {
-  if (event.target.id !== "category") return;
-  try { await api("PATCH", `/api/documents/${id}`, { category: event.target.value }); announce(`Its category is ${event.target.value}.`); }
+  const select = event.target;
+  if (select.id !== "category") return;
+  try { await api("PATCH", `/api/documents/${id}`, { category: select.value }); announce(`Its category is ${select.value}.`); }
+  catch (problem) {
+    announce(problem.message, true);
+    // What the server has said last is what it still is.
+    select.value = [...select.options].find((option) => option.defaultSelected).value;
+  }
+});
+
+document.addEventListener("change", async ({ target }) => {
+  if (target.id !== "description") return;
+  try { await api("PATCH", `/api/documents/${id}`, { description: target.value.trim() || null }); announce("What it is about is kept."); }
   catch (problem) { announce(problem.message, true); }
 });
+document.addEventListener("keydown", (event) => {
+  if (event.target.id !== "description" || event.isComposing) return;
+  if (event.key === "Escape") event.target.value = event.target.defaultValue;
+  else if (event.key !== "Enter" || event.shiftKey) return;
+  event.preventDefault();
+  event.target.blur();
+}, true);
 
 async function openEditor() {
   const said = document.getElementById("opened");
@@ -210,6 +234,7 @@ register(
   { key: "Escape", group: "Document", what: "Select nothing", run: () => (selected() ? (clear(), true) : false) },
 );
 
+resolveLinks();
 fromAddress();
 placeMarks();
 follow();

@@ -3,6 +3,7 @@
 "use strict";
 
 import { announce, api, confirmed } from "./actions.js";
+import { element, openDialog } from "./dialog.js";
 
 const head = document.getElementById("session-head");
 const session = new URL(head.dataset.src, location.href).pathname.split("/")[2];
@@ -19,13 +20,6 @@ function keep() {
   show();
 }
 
-function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
 function where(comment) {
   if (comment.plan) return "The plan";
   const lines = comment.first === comment.last ? `line ${comment.first}` : `lines ${comment.first} to ${comment.last}`;
@@ -36,16 +30,24 @@ function where(comment) {
 
 function write(comment, at = -1) {
   const area = element("textarea", { id: "comment-text", rows: "4", placeholder: "What should be different?" });
-  area.value = comment.text ?? "";
+  // What is half written is kept in this tab: neither Escape nor a reload takes it away.
+  const draft = `${KEY}-${at}-${where(comment)}-${comment.quote.slice(0, 80)}`;
+  const written = comment.text ?? "";
+  area.value = sessionStorage.getItem(draft) ?? written;
+  area.addEventListener("input", () => {
+    if (area.value === written) sessionStorage.removeItem(draft); else sessionStorage.setItem(draft, area.value);
+  });
+  const leave = () => { sessionStorage.removeItem(draft); dialog.close(); };
   const quote = element("pre", { tabindex: "0", "aria-label": "What it is about" }, comment.quote);
   const cancel = element("button", { type: "button" }, "Cancel");
   const form = element("form", { method: "dialog" },
     element("p", { class: "field" }, element("label", { for: "comment-text" }, "Comment"), area),
     element("div", { class: "actions end" }, cancel, element("button", { class: "primary" }, at < 0 ? "Add comment" : "Keep")));
-  const dialog = element("dialog", { class: "dialog", "aria-labelledby": "comment-title" },
-    element("h2", { id: "comment-title", class: "wrap" }, where(comment)), quote, form);
-  cancel.addEventListener("click", () => dialog.close());
+  cancel.addEventListener("click", async () => {
+    if (area.value === written || await confirmed("Your comment is not kept. Throw it away?", "Throw away")) leave();
+  });
   form.addEventListener("submit", () => {
+    sessionStorage.removeItem(draft);
     const text = area.value.trim();
     if (!text) return;
     const whole = { ...comment, text };
@@ -56,9 +58,8 @@ function write(comment, at = -1) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit(); }
   });
   const focused = document.activeElement;
-  dialog.addEventListener("close", () => { dialog.remove(); clear(); focused?.focus?.(); });
-  document.body.append(dialog);
-  dialog.showModal();
+  const title = element("h2", { id: "comment-title", class: "wrap" }, where(comment));
+  const dialog = openDialog({ "aria-labelledby": "comment-title" }, [title, quote, form], () => { clear(); focused?.focus?.(); });
   area.focus();
 }
 

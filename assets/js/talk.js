@@ -26,22 +26,31 @@ function parse(html) {
 async function fill(fold) {
   const body = fold.querySelector(":scope > .fold-body");
   const version = fold.closest(".turn")?.dataset.v ?? "";
-  if (!body || body.dataset.filled === version) return;
+  if (!body || body.dataset.filled === version || body.getAttribute("aria-busy")) return;
   body.dataset.filled = version;
   body.setAttribute("aria-busy", "true");
   try {
-    body.replaceChildren(parse(await text(fold.dataset.fold)));
+    const fresh = parse(await text(fold.dataset.fold));
+    const [here, turns] = [body.querySelector(":scope > .turns"), turnsOf(fresh)];
+    // What a sub-agent did is a list as the conversation is: what is open in it stays open.
+    if (here && overlap(here, turns)) await join(here, turns); else body.replaceChildren(fresh);
     document.dispatchEvent(new CustomEvent("chorus:updated", { detail: { target: body } }));
   } catch {
     delete body.dataset.filled;
     body.textContent = "It could not be loaded. Close it and open it again.";
   }
   body.removeAttribute("aria-busy");
+  // It may have changed while it was fetched.
+  if ("filled" in body.dataset && fold.open) await fill(fold);
 }
 
 // `toggle` does not bubble.
-document.addEventListener("toggle", (event) => {
-  if (event.target.matches?.("details[data-fold]") && event.target.open) fill(event.target);
+document.addEventListener("toggle", async (event) => {
+  if (!event.target.matches?.("details[data-fold]")) return;
+  // Who opens something at the end wants to read it: what comes meanwhile does not move it away.
+  following = false;
+  if (event.target.open) await fill(event.target);
+  if (talk) following = atEnd();
 }, true);
 
 function refill() {
@@ -55,6 +64,8 @@ const talk = document.getElementById("talk");
 const newer = document.getElementById("newer");
 const list = () => talk.querySelector(":scope > .turns");
 let following = true;
+/// More has been said than is shown: it is fetched when somebody goes to the end.
+let behind = false;
 
 function atEnd() {
   return innerHeight + scrollY >= document.documentElement.scrollHeight - NEAR;
@@ -64,6 +75,7 @@ function toEnd() {
   scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
   following = true;
   if (newer) newer.hidden = true;
+  if (behind) look();
 }
 
 /// Runs `change`, and keeps what is read where it is.
@@ -74,40 +86,63 @@ function still(change) {
   if (seen?.isConnected) scrollBy({ top: seen.getBoundingClientRect().top - top, behavior: "instant" });
 }
 
+function turnsOf(fresh) { return [...fresh.querySelector(".turns")?.children ?? []]; }
+
+function overlap(here, turns) {
+  const ids = new Set(turns.map((turn) => turn.id));
+  return [...here.children].some((turn) => ids.has(turn.id));
+}
+
+/// Brings the end of a list to what it is now: `turns` are its last ones, and at least one of them is there. Without
+/// `grows` what is new is left out. Gives how many are new.
+async function join(here, turns, grows = true) {
+  const present = new Map([...here.children].map((turn) => [turn.id, turn]));
+  const first = turns.find((turn) => present.has(turn.id));
+  let before = present.get(first?.id)?.previousElementSibling ?? null;
+  let added = 0;
+  const ids = new Set(turns.map((turn) => turn.id));
+  // What has moved or gone since: a prompt takes its place when Claude takes it.
+  for (let turn = before ? before.nextElementSibling : here.firstElementChild; turn;) {
+    const next = turn.nextElementSibling;
+    if (!ids.has(turn.id)) turn.remove();
+    turn = next;
+  }
+  for (const turn of turns) {
+    let known = present.get(turn.id);
+    if (!known) {
+      added += 1;
+      if (!grows) continue;
+      known = turn;
+    } else if (known.dataset.v !== turn.dataset.v) {
+      await window.htmx.swap({ text: turn.outerHTML, target: known, swap: "outerMorph", sourceElement: known });
+      known = document.getElementById(turn.id);
+    }
+    const place = before ? before.nextElementSibling : here.firstElementChild;
+    if (place !== known) here.insertBefore(known, place);
+    before = known;
+  }
+  return added;
+}
+
 async function merge(html) {
   const fresh = parse(html);
-  const turns = [...fresh.querySelectorAll(".turns > .turn")];
+  const turns = turnsOf(fresh);
   const here = list();
   if (!turns.length) return;
   document.getElementById("talk-empty")?.remove();
-  const known = turns.filter((turn) => document.getElementById(turn.id));
-  let added = 0;
-  if (!known.length && here.children.length) {
+  const isFirst = !here.children.length;
+  // Who reads further up keeps what is there, and is not given more than a page can bear.
+  const grows = following || here.children.length < MOST;
+  let added = turns.length;
+  if (isFirst || overlap(here, turns)) {
+    added = await join(here, turns, grows);
+    behind = added > 0 && !grows;
+  } else if (following) {
     // More has come than is read at a time: what lies between is loaded when somebody goes up.
     talk.replaceChildren(...fresh.children);
-    added = turns.length;
+    behind = false;
   } else {
-    let before = known.length ? document.getElementById(known[0].id)?.previousElementSibling ?? null : null;
-    const ids = new Set(turns.map((turn) => turn.id));
-    // What has moved or gone since: a prompt takes its place when Claude takes it.
-    for (let turn = before ? before.nextElementSibling : here.firstElementChild; turn;) {
-      const next = turn.nextElementSibling;
-      if (!ids.has(turn.id)) turn.remove();
-      turn = next;
-    }
-    for (const turn of turns) {
-      let present = document.getElementById(turn.id);
-      if (!present) {
-        present = turn;
-        added += 1;
-      } else if (present.dataset.v !== turn.dataset.v) {
-        await window.htmx.swap({ text: turn.outerHTML, target: present, swap: "outerMorph", sourceElement: present });
-        present = document.getElementById(turn.id);
-      }
-      const place = before ? before.nextElementSibling : here.firstElementChild;
-      if (place !== present) here.insertBefore(present, place);
-      before = present;
-    }
+    behind = true;
   }
   if (following) trim();
   refreshAges(talk);
@@ -200,7 +235,9 @@ if (talk) {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   addEventListener("scroll", () => {
     following = atEnd();
-    if (following && newer) newer.hidden = true;
+    if (!following) return;
+    if (newer) newer.hidden = true;
+    if (behind) look();
   }, { passive: true });
   // A request stands at the end, where it is seen.
   document.addEventListener("chorus:updated", ({ detail }) => { if (following && detail?.target?.id === "asks") toEnd(); });

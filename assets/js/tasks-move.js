@@ -127,7 +127,6 @@ document.addEventListener("dragstart", (event) => {
   const task = event.target.closest?.(".task");
   if (!task) return;
   dragged = task;
-  // The row stays as it is while it is in a person's hand.
   event.dataTransfer.effectAllowed = "move";
   event.dataTransfer.setData("text/plain", `task ${task.dataset.task}`);
   task.classList.add("dragged");

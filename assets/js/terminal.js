@@ -8,6 +8,8 @@ import { announce } from "./actions.js";
 
 /// Between two attempts to connect. Milliseconds.
 const PAUSES = [500, 1000, 2000, 5000, 10000];
+/// The code with which the server closes a connection when its terminal has ended.
+const ENDED = 4001;
 /// The letters of a terminal that is only looked at shrink no further than this. Pixels.
 const SMALLEST = 6;
 const LARGEST = 14;
@@ -69,7 +71,11 @@ for (const number of [4, 10, 11, 12, 52]) terminal.parser.registerOscHandler(num
 
 let socket = null;
 let tries = 0;
+/// Something was shown: it stays to be read when the terminal has ended.
+let shown = false;
 let mayType = false;
+/// Nothing is tried before the session has a terminal again.
+let waits = false;
 const encoder = new TextEncoder();
 
 function say(message) { if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message)); }
@@ -79,9 +85,9 @@ function connect() {
   url.protocol = url.protocol.replace("http", "ws");
   socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
-  let ended = false;
   socket.onopen = () => {
     tries = 0;
+    shown = true;
     // Whoever typed before the connection was lost goes on.
     if (typing.checked) askToType();
   };
@@ -90,14 +96,24 @@ function connect() {
     hear(JSON.parse(data));
   };
   socket.onclose = ({ code }) => {
-    ended = code === 4001;
     setTyping(false);
-    state.textContent = ended ? "The terminal has ended. What it showed last is below." : "No connection to the terminal; trying again…";
-    const pause = PAUSES[Math.min(tries, PAUSES.length - 1)];
+    waits = !hasTerminal();
+    if (waits || code === ENDED) state.textContent = shown ? "The terminal has ended. What it showed last is below." : "Claude has no terminal here now.";
+    else state.textContent = "No connection to the terminal; trying again…";
+    if (waits) return;
+    setTimeout(connect, PAUSES[Math.min(tries, PAUSES.length - 1)]);
     tries += 1;
-    setTimeout(connect, ended ? PAUSES.at(-1) : pause);
   };
 }
+
+/// Whether there is a terminal to look at, as the page's head says: what can be looked at can be attached to.
+function hasTerminal() { return Boolean(document.getElementById("do-attach")); }
+
+document.addEventListener("chorus:updated", () => {
+  if (!waits || !hasTerminal()) return;
+  waits = false;
+  connect();
+});
 
 function hear(told) {
   switch (told.type) {

@@ -4,6 +4,7 @@ use axum::http::Uri;
 use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest as _, Sha256};
 
 /// The address that a page was asked for by, with other values for some of its parameters; an empty value takes its
 /// parameter away. Values have to be plain words.
@@ -19,6 +20,13 @@ pub fn with(uri: &Uri, changes: &[(&str, &str)]) -> String {
         return uri.path().to_owned();
     }
     format!("{}?{}", uri.path(), pairs.join("&"))
+}
+
+/// A name for a page's element about a path below a root: it stays the same while others come and go. A path itself is none,
+/// as it holds anything.
+pub fn element_id(root: &str, path: &str) -> String {
+    let digest = Sha256::new().chain_update(root).chain_update("\0").chain_update(path).finalize();
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Reads a field of a form: one that is left empty says nothing.

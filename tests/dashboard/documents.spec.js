@@ -28,7 +28,7 @@ test("the page of no documents says where they come from", async ({ page }) => {
   for (const { path: name } of await api("GET", "/api/documents")) fs.rmSync(path.join(world.project, name));
   await waitFor("no documents", async () => (await api("GET", "/api/documents?missing=false")).length === 0);
   await open(page, "/documents");
-  await expect(page.locator("#documents")).toContainText(/No documents yet|file is gone/);
+  await expect(page.locator("#documents")).toContainText("No documents yet");
 });
 
 test("documents are discovered on startup, and appear without a reload", async ({ page }) => {
@@ -55,8 +55,31 @@ test("document list shows in the dashboard: as a tree with categories, and searc
   await expect(page.locator(".file")).toHaveCount(1);
   await page.getByLabel("Path or description").fill("");
   await expect(page.locator(".file", { hasText: "orders.md" })).toBeVisible();
-  await page.getByRole("navigation", { name: "Categories" }).getByRole("link", { name: "plans" }).click();
+  const plans = page.getByRole("navigation", { name: "Categories" }).getByRole("link", { name: "plans" });
+  await plans.click();
   await expect(page.locator(".file")).toHaveCount(1);
+  // A category is chosen among what was just sought.
+  await open(page, "/documents");
+  await page.getByLabel("Path or description").fill("orders");
+  await expect(page.locator(".file")).toHaveCount(1);
+  await plans.click();
+  await expect(page).toHaveURL(/q=orders.*category=plans/);
+  await expect(page.locator("#documents")).toContainText("No document is like that");
+});
+
+test("what is sought last is found, also while an earlier search is under way", async ({ page }) => {
+  await open(page, "/documents");
+  let release;
+  const held = new Promise((done) => { release = done; });
+  await page.route(/part=documents.*q=orders|q=orders.*part=documents/, async (route) => { await held; await route.continue(); });
+  const first = page.waitForRequest(/q=orders/);
+  const field = page.getByLabel("Path or description");
+  await field.fill("orders");
+  await first;
+  await field.fill("next");
+  await expect(page).toHaveURL(/q=next/);
+  release();
+  await expect(page.locator(".file .name")).toHaveText(["next.md"]);
 });
 
 test("click a document, content loads", async ({ page }) => {
@@ -208,10 +231,40 @@ test("a conflict that is seen only when saving is shown as well", async ({ page 
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByLabel("What the file says now")).toHaveValue("theirs\n");
   await expect(page.getByLabel("Your text")).toHaveValue("mine\n");
+  // What is written is not thrown away by one click.
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByRole("dialog")).toContainText("not saved");
+  await page.keyboard.press("Escape");
+  await expect(page.getByLabel("Your text")).toHaveValue("mine\n");
   await page.getByRole("button", { name: "Take the file's text" }).click();
   await expect(page.getByLabel("Your text")).toHaveValue("theirs\n");
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.locator("#lines")).toContainText("theirs");
+});
+
+test("a file keeps the ends of its lines; one that has several kinds is not edited here", async ({ page }) => {
+  const file = path.join(world.project, "docs/windows.md");
+  write("docs/windows.md", "# Windows\r\n\r\nOne.\r\n");
+  await openDocument(page, "docs/windows.md");
+  const button = page.getByRole("button", { name: "Edit", exact: true });
+  const text = page.getByLabel("Your text");
+  await button.click();
+  await expect(text).toHaveValue("# Windows\n\nOne.\n");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(text).toBeHidden();
+  await button.click();
+  await text.fill("# Windows\n\nTwo.\n");
+  // What somebody else adds is where the texts differ, not all of it.
+  write("docs/windows.md", "# Windows\r\n\r\nOne.\r\n\r\nMore.\r\n");
+  await expect(page.locator("#conflict")).toContainText("from line 3");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(text).toBeHidden();
+  expect(fs.readFileSync(file, "utf8")).toBe("# Windows\r\n\r\nTwo.\r\n");
+  write("docs/windows.md", "# Windows\r\n\nMixed.\n");
+  await expect(page.locator("#lines")).toContainText("Mixed.");
+  await button.click();
+  await expect(page.locator("#toasts")).toContainText("end in several ways");
+  await expect(text).toBeHidden();
 });
 
 test("the Edit button opens $EDITOR", async ({ page }) => {
@@ -231,16 +284,45 @@ test("pinned documents appear first, and a category is a person's to choose", as
   await page.locator("#pinned").getByRole("link").click();
   await expect(page).toHaveURL(/\/documents\//);
   await expect(page.locator("#link")).toHaveText("live");
-  await page.getByLabel("Category").selectOption("plans");
+  const category = page.getByLabel("Category");
+  const was = await category.inputValue();
+  await page.route("**/api/documents/*", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: '{"detail":"not now"}' }));
+  await category.selectOption("plans");
+  await expect(page.locator("#toasts")).toContainText("not now");
+  await expect(category).toHaveValue(was);
+  await page.unroute("**/api/documents/*");
+  await category.selectOption("plans");
   await waitFor("the category", async () => (await found("docs/deep/er/one.md")).category === "plans");
   await page.getByRole("button", { name: "Unpin" }).click();
   await expect(page.getByRole("button", { name: "Pin", exact: true })).toBeVisible();
 });
 
-test("a link to another document leads there", async ({ page }) => {
-  await openDocument(page, "docs/orders.md");
+test("what a document is about is written on its page, and shown in the list", async ({ page }) => {
+  await openDocument(page, "CLAUDE.md");
+  const field = page.getByLabel("What it is about");
+  await field.fill("not this");
+  await page.keyboard.press("Escape");
+  await expect(field).toHaveValue("");
+  await field.fill("What Claude is told first");
+  await page.keyboard.press("Enter");
+  await waitFor("it to be kept", async () => (await found("CLAUDE.md")).description === "What Claude is told first");
+  await open(page, "/documents");
+  await expect(page.locator(".file", { hasText: "CLAUDE.md" })).toContainText("What Claude is told first");
+});
+
+test("a link to another document leads there, in another tab if that is wanted", async ({ page, context }) => {
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  write("docs/links.md", "# Links\n\n[odd](100%.md), [nowhere](#50%) and [the plan](../plans/next.md)\n");
+  await openDocument(page, "docs/links.md");
+  await page.getByRole("link", { name: "nowhere" }).click();
+  const another = context.waitForEvent("page");
+  await page.getByRole("link", { name: "the plan" }).click({ modifiers: ["ControlOrMeta"] });
+  await expect((await another).locator("#document-title")).toHaveText("plans/next.md");
+  await expect(page.locator("#document-title")).toHaveText("docs/links.md");
+  expect(errors).toEqual([]);
   await page.getByRole("link", { name: "the plan" }).click();
-  await expect(page.locator("h1")).toHaveText("plans/next.md");
+  await expect(page.locator("#document-title")).toHaveText("plans/next.md");
 });
 
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'`;

@@ -187,6 +187,39 @@ test("the end is followed; who reads further up is left alone, and loads what ca
   await expect(page.locator(".said.you", { hasText: "once more" })).toBeInViewport();
 });
 
+test("what is opened at the end stays where it is when more is said", async ({ page }) => {
+  await played("count", "long", { allowed_tools: ["Bash"] });
+  await page.setViewportSize({ width: 1440, height: 500 });
+  await page.goto("/sessions/count");
+  await expect(page.locator("#link")).toHaveText("live");
+  const call = page.locator(".turn.call", { hasText: "seq 1 300" });
+  await call.locator("summary").click();
+  await expect(call.locator(".result")).toContainText("299");
+  await api("POST", "/api/sessions/count/send", { text: "scenario:echo news", queue: true });
+  await expect(page.getByRole("button", { name: "New below" })).toBeVisible();
+  await expect(call.locator("summary")).toBeInViewport();
+  await waitForStatus("count", "idle");
+});
+
+test("who reads further up keeps it when more comes at once than is read at a time", async ({ page }) => {
+  await page.goto("/sessions/many");
+  await expect(page.locator("#link")).toHaveText("live");
+  await expect(page.locator(".turn").last()).toBeInViewport();
+  const step = page.getByText("Step 20.", { exact: true });
+  await step.scrollIntoViewIfNeeded();
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  // As after a night: none of what comes is on the page.
+  const night = Array.from({ length: 40 }, (_, n) => `<li class="turn said claude" id="night-${n}" data-place="0-m-${n}" data-v="1"><p class="spoken">Night ${n}.</p></li>`);
+  await page.route(/part=latest/, (route) => route.fulfill({ contentType: "text/html",
+    body: `<p class="earlier"><button type="button" data-earlier="/sessions/many?part=earlier">Load earlier</button></p><ol class="turns">${night.join("")}</ol>` }));
+  await api("POST", "/api/sessions/many/send", { text: "scenario:echo in the morning", queue: true });
+  await expect(page.getByRole("button", { name: "New below" })).toBeVisible();
+  await expect(step).toBeInViewport();
+  await page.getByRole("button", { name: "New below" }).click();
+  await expect(page.getByText("Night 39.")).toBeInViewport();
+  await waitForStatus("many", "idle");
+});
+
 test("what a sub-agent did is inside of the call that began it", async ({ page }) => {
   await played("helper", "agent", { allowed_tools: ["Bash", "Agent"] });
   await page.goto("/sessions/helper");
@@ -196,6 +229,22 @@ test("what a sub-agent did is inside of the call that began it", async ({ page }
   await call.locator(".fold.agent > summary").click();
   await expect(call.locator(".fold.agent")).toContainText("echo child");
   await expect(call.locator(".fold.agent")).toContainText("Child report.");
+  // When it does more, what is open in it stays open.
+  const inner = call.locator(".fold.agent .turn.call", { hasText: "echo child" });
+  await inner.locator("summary").click();
+  await expect(inner.locator(".result")).toContainText("child");
+  await page.route(/part=latest/, async (route) => {
+    const html = await (await route.fetch()).text();
+    await route.fulfill({ contentType: "text/html", body: html.replaceAll('data-v="', 'data-v="one more step, ') });
+  });
+  const filled = page.waitForResponse(/part=agent/);
+  await api("POST", "/api/sessions/helper/send", { text: "scenario:echo go on", queue: true });
+  await filled;
+  await expect(page.locator(".said.you", { hasText: "go on" })).toBeVisible();
+  await expect(call.locator(".fold.agent > .fold-body")).not.toHaveAttribute("aria-busy");
+  await expect(inner.locator("details")).toHaveAttribute("open");
+  await waitForStatus("helper", "idle");
+  await page.unrouteAll({ behavior: "ignoreErrors" });
 });
 
 test("the tool log is searched by tool, status and text", async ({ page }) => {
@@ -216,6 +265,22 @@ test("the tool log is searched by tool, status and text", async ({ page }) => {
   await expect(page.locator(".turn.call")).toContainText("notes.rs");
 });
 
+test("an open call in the tool log is not loaded again when another one comes", async ({ page }) => {
+  await page.goto("/sessions/many/tools");
+  await expect(page.locator("#link")).toHaveText("live");
+  let loads = 0;
+  page.on("request", (request) => { if (request.url().includes("part=call&")) loads += 1; });
+  const call = page.locator(".turn.call", { hasText: "echo step-30" });
+  await call.locator("summary").click();
+  await expect(call.locator(".result")).toContainText("step-30");
+  await api("POST", "/api/sessions/many/send", { text: "scenario:bash please", queue: true });
+  const later = page.locator(".turn.call", { hasText: "touch made-by-bash.txt" });
+  await expect(later.locator(".state")).toHaveText("completed");
+  await expect(call.locator(".result")).toContainText("step-30");
+  expect(loads).toBe(1);
+  await waitForStatus("many", "idle");
+});
+
 test("changes show line by line; comments on them go to Claude as one message", async ({ page }) => {
   await page.goto("/sessions/edits/changes");
   const file = page.locator(".file", { hasText: "notes.rs" });
@@ -225,6 +290,13 @@ test("changes show line by line; comments on them go to Claude as one message", 
   await expect(file.locator("summary")).toContainText("+2");
   await file.locator(".pl.added", { hasText: "a + b" }).locator(".no").nth(1).click();
   await page.getByRole("textbox", { name: "Comment" }).fill("Say why.");
+  // Neither Escape nor Cancel takes away what was written.
+  await page.keyboard.press("Escape");
+  await file.locator(".pl.added", { hasText: "a + b" }).locator(".no").nth(1).click();
+  await expect(page.getByRole("textbox", { name: "Comment" })).toHaveValue("Say why.");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByText("Your comment is not kept.")).toBeVisible();
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Add comment" }).click();
   await expect(file.locator(".comment")).toContainText("Say why.");
   // The second one by keyboard alone.
@@ -242,6 +314,21 @@ test("changes show line by line; comments on them go to Claude as one message", 
     (await messages("edits")).filter((m) => m.content.startsWith("Comments on the changes")).find((m) => m.delivery_status === "delivered"));
   expect(sent.content).toContain("1. notes.rs, line 4:\n> +    a + b\n\nSay why.");
   expect(sent.content).toContain("2. notes.rs, lines 1 to 2:\n>  //! Adds.\n>  fn add(a: i32, b: i32) -> i32 {\n\nName the module.");
+});
+
+test("a file that is folded stays so when another one comes before it", async ({ page }) => {
+  await page.goto("/sessions/edits/changes");
+  await expect(page.locator("#link")).toHaveText("live");
+  const file = page.locator(".file", { hasText: "notes.rs" });
+  await file.locator("summary").click();
+  await expect(file).not.toHaveAttribute("open");
+  write("aaa.rs", "fn first() {}\n");
+  execFileSync("git", ["add", "aaa.rs"], { cwd: world.project, env: world.env });
+  await api("POST", "/api/sessions/edits/send", { text: "scenario:echo look again", queue: true });
+  await expect(page.locator(".file").first()).toContainText("aaa.rs");
+  await expect(page.locator(".file").first()).toHaveAttribute("open");
+  await expect(file).not.toHaveAttribute("open");
+  await waitForStatus("edits", "idle");
 });
 
 test("comments on a plan send Claude back to planning", async ({ page }) => {
@@ -300,6 +387,19 @@ test("about says what a session is, and keys lead from tab to tab", async ({ pag
   await page.locator("#main").focus();
   await page.keyboard.press("3");
   await expect(page).toHaveURL(/\/tools$/);
+});
+
+test("the terminal of a session that has ended says so, and is there again when it goes on", async ({ page }) => {
+  await played("shut", "echo");
+  await page.goto("/sessions/shut/terminal");
+  const state = page.locator("#terminal-state");
+  await expect(state).toHaveText("Looking");
+  await api("PATCH", "/api/sessions/shut", { status: "completed" });
+  await expect(state).toContainText("The terminal has ended");
+  await page.reload();
+  await expect(state).toHaveText("Claude has no terminal here now.");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await expect(state).toHaveText("Looking");
 });
 
 // Last: it takes the server away.

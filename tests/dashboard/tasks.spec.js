@@ -234,6 +234,44 @@ test("dependencies are added and removed; a queued task says what it waits for",
   await expect(page.locator("#needs")).toContainText("Nothing.");
 });
 
+test("what is half written about a task outlives Escape, and takes nothing of others' away", async ({ page }) => {
+  const made = await make("Half written", { description: "As it was." });
+  await open(page, `/tasks/${made.id}`);
+  await page.keyboard.press("e");
+  const dialog = page.getByRole("dialog", { name: `Edit task ${made.id}` });
+  await dialog.getByLabel("Title").fill("Wholly written");
+  await page.keyboard.press("Escape");
+  await expect(dialog).toBeHidden();
+  await api("PATCH", `/api/tasks/${made.id}`, { description: "As somebody else has it." });
+  await page.keyboard.press("e");
+  await expect(dialog.getByLabel("Title")).toHaveValue("Wholly written");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByText("What you have changed is not saved.")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await api("PATCH", `/api/tasks/${made.id}`, { priority: 3 });
+  await expect(page.locator("#about")).toContainText("priority 3");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(page.locator("#task-title")).toContainText("Wholly written");
+  const kept = await task(made.id);
+  expect([kept.title, kept.description, kept.priority]).toEqual(["Wholly written", "As somebody else has it.", 3]);
+});
+
+test("a task is not started by one press of a key, nor by one that is held", async ({ page }) => {
+  const made = await make("Not by chance");
+  await open(page, `/tasks/${made.id}`);
+  let starts = 0;
+  await page.route(/\/start$/, (route) => { starts += 1; return route.fulfill({ status: 200, contentType: "application/json", body: "{}" }); });
+  const start = page.getByRole("button", { name: "Start", exact: true });
+  await page.keyboard.down("s");
+  await page.keyboard.down("s");
+  await page.keyboard.up("s");
+  await expect(start).toHaveAttribute("data-armed");
+  expect(starts).toBe(0);
+  await page.keyboard.press("s");
+  await expect(page.locator("#toasts")).toContainText("It starts.");
+  expect(starts).toBe(1);
+});
+
 test("a reference that has drifted shows both versions, and is accepted", async ({ page }) => {
   write("docs/auth.md", "# Auth\n\nThree tries.\n\n## More\n\nSome more text that stays.\n");
   const made = await make("Log in");
@@ -241,7 +279,15 @@ test("a reference that has drifted shows both versions, and is accepted", async 
   const form = page.getByRole("form", { name: "Add a reference" });
   await form.getByLabel("Add a reference").fill("docs/auth.md:1-3");
   await form.getByLabel("Why these lines matter").fill("The rule");
+  // Twice, while the first is under way: one reference.
+  const first = page.waitForRequest(/references/);
+  let release;
+  const held = new Promise((done) => { release = done; });
+  await page.route(/\/references/, async (route) => { await held; await route.continue(); });
   await form.getByRole("button", { name: "Add" }).click();
+  await first;
+  await form.getByRole("button", { name: "Add" }).click();
+  release();
   const reference = page.locator("#references .ref");
   await expect(reference).toContainText("docs/auth.md:1-3");
   await expect(reference).toContainText("The rule");

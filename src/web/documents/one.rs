@@ -69,7 +69,6 @@ struct Page {
 #[derive(Default)]
 struct Text {
     problem: String,
-    etag: String,
     count: u32,
     first: u32,
     last: u32,
@@ -190,7 +189,6 @@ fn of_content(content: &Content, is_source: bool, line: u32, renders: bool) -> T
     let at = pieces.iter().position(|p| p.has(line)).unwrap_or(pieces.len() - 1);
     let piece = pieces[at];
     let mut text = Text {
-        etag: content.etag.clone(),
         count: line_count(&content.text),
         first: piece.first,
         last: piece.last,

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::domain::document::Document;
+use crate::web::address::element_id;
 
 /// What comes next in the tree, from top to bottom.
 pub enum Node {
@@ -54,18 +53,12 @@ impl Folder {
                 folder = inner;
             }
             let path = format!("{path}/{name}");
-            nodes.push(Node::Open { id: id(root, &path), count: folder.count(), name });
+            nodes.push(Node::Open { id: element_id(root, &path), count: folder.count(), name });
             folder.list(root, &path, nodes);
             nodes.push(Node::Close);
         }
         nodes.extend(self.files.into_iter().map(|(name, document)| Node::File(name, document)));
     }
-}
-
-/// A name for an element: paths hold anything.
-fn id(root: &str, path: &str) -> String {
-    let digest = Sha256::new().chain_update(root).chain_update("\0").chain_update(path).finalize();
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Makes the tree of some documents of one root: folders first, each part in the order of the alphabet.

@@ -1,5 +1,6 @@
 //! What a session has changed, file by file, to be read and commented on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -14,6 +15,7 @@ use crate::domain::session::Session;
 use crate::services::error::Error;
 use crate::services::git::{self, Changes};
 use crate::services::{App, sessions};
+use crate::web::address::element_id;
 use crate::web::diff::LineKind;
 use crate::web::plain::plain;
 use crate::web::shell::Shell;
@@ -142,9 +144,16 @@ impl Diffs {
 }
 
 fn section(title: &'static str, name: &'static str, patches: Vec<FilePatch>) -> Section {
-    let numbered = patches.into_iter().enumerate();
-    let files = numbered.map(|(at, patch)| file(format!("{name}-{at}"), patch)).collect();
-    Section { title, files }
+    let mut ids = HashSet::new();
+    let files = patches.into_iter().map(|patch| {
+        let mut id = element_id(name, &patch.path);
+        // A file that has become a link is told of twice.
+        while !ids.insert(id.clone()) {
+            id.push('-');
+        }
+        file(id, patch)
+    });
+    Section { title, files: files.collect() }
 }
 
 fn file(id: String, patch: FilePatch) -> File {
