@@ -4,11 +4,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-/// A server's answers are made on one thread and freed on another, again and again: glibc's allocator has
-/// them wait for one another's arenas.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match (args.next().as_deref(), args.next()) {

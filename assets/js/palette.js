@@ -7,7 +7,7 @@ import { help } from "./keys.js";
 import { toggle, toggleSound } from "./notices.js";
 
 const PAGES = [
-  ["Now", "/"], ["Tasks", "/tasks"], ["Task board", "/tasks?view=board"], ["Documents", "/documents"], ["Activity", "/activity"],
+  ["Now", "/"], ["All sessions", "/sessions"], ["Tasks", "/tasks"], ["Task board", "/tasks?view=board"], ["Documents", "/documents"], ["Activity", "/activity"],
   ["Settings: health", "/settings/health"], ["Settings: configuration", "/settings/configuration"],
   ["Settings: hooks", "/settings/hooks"], ["Settings: rules", "/settings/rules"], ["Settings: projects", "/settings/projects"],
   ["Settings: this browser", "/settings/browser"],
@@ -18,6 +18,7 @@ const PAUSE = 150;
 
 let dialog = null;
 
+const asSession = (s) => ({ kind: "session", name: s.name, more: s.status === "completed" ? "ended" : s.claude_status, href: `/sessions/${s.id}` });
 const asTask = (t) => ({ kind: "task", name: `${t.id} ${t.title}`, more: t.status, href: `/tasks/${t.id}` });
 const asDocument = (d) => ({ kind: "document", name: d.path, href: `/documents/${d.id}` });
 
@@ -32,7 +33,7 @@ async function gather() {
     await lists("/api/sessions?limit=100", "/api/tasks?limit=100", "/api/documents?limit=200");
   return [
     ...PAGES.map(([name, href]) => ({ kind: "page", name, href })),
-    ...sessions.map((s) => ({ kind: "session", name: s.name, more: s.claude_status, href: `/sessions/${s.id}` })),
+    ...sessions.map(asSession),
     ...tasks.map(asTask),
     ...documents.map(asDocument),
     { kind: "action", name: "New session", href: "/?new=session" },
@@ -61,8 +62,9 @@ function score(letters, text) {
 // What the server finds beyond the lists that were gathered.
 async function find(letters) {
   const q = encodeURIComponent(letters);
-  const [tasks, documents] = await lists(`/api/tasks?limit=20&q=${q}`, `/api/documents?limit=20&q=${q}`);
-  return [...tasks.map(asTask), ...documents.map(asDocument)];
+  const [sessions, tasks, documents] =
+    await lists(`/api/sessions?limit=20&all=true&q=${q}`, `/api/tasks?limit=20&q=${q}`, `/api/documents?limit=20&q=${q}`);
+  return [...sessions.map(asSession), ...tasks.map(asTask), ...documents.map(asDocument)];
 }
 
 function open() {

@@ -78,3 +78,25 @@ test("a Claude in somebody's own terminal is shown, and taken over", async ({ pa
   await page.keyboard.press("Enter");
   await expect(page.locator(".said.you", { hasText: "taken over" }).locator(".delivery")).toHaveText("delivered");
 });
+
+test("a session that has ended is found again, with what was said in it", async ({ page }) => {
+  await play("over", "echo");
+  await waitFor("its first words", () => heard("over"));
+  await waitForStatus("over", "idle");
+  await page.goto("/");
+  await page.getByRole("link", { name: "All sessions" }).click();
+  const row = page.getByRole("row", { name: /over/ });
+  await expect(row).toContainText("idle");
+  await api("DELETE", "/api/sessions/over");
+  await expect(row).toContainText("ended");
+  await page.keyboard.press("/");
+  await page.keyboard.type("OVE");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/q=OVE/);
+  await expect(page.locator("#all-sessions tbody tr")).toHaveCount(1);
+  await page.getByRole("link", { name: "over", exact: true }).click();
+  await expect(page.locator(".said.you", { hasText: "scenario:echo please" })).toBeVisible();
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("over");
+  await expect(page.getByRole("option", { name: /over.*ended/ })).toBeVisible();
+});

@@ -57,6 +57,7 @@ const pages = [
   ["task-board", () => "/tasks?view=board"],
   ["new-task", () => "/tasks?new=task"],
   ["task", () => `/tasks/${made.document_task}`],
+  ["all-sessions", () => "/sessions"],
   ["documents", () => "/documents"],
   ["document", () => `/documents/${made.document.id}`],
   ["document-source", () => `/documents/${made.document.id}?view=source&line=13#L13-L14`],
