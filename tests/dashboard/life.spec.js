@@ -96,6 +96,7 @@ test("a session that has ended is found again, with what was said in it", async 
   await expect(page.locator("#all-sessions tbody tr")).toHaveCount(1);
   await page.getByRole("link", { name: "over", exact: true }).click();
   await expect(page.locator(".said.you", { hasText: "scenario:echo please" })).toBeVisible();
+  await expect(page.locator("#link")).toHaveText("live");
   await page.keyboard.press("Control+k");
   await page.keyboard.type("over");
   await expect(page.getByRole("option", { name: /over.*ended/ })).toBeVisible();

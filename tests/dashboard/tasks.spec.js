@@ -286,7 +286,7 @@ test("a reference that has drifted shows both versions, and is accepted", async 
   await page.route(/\/references/, async (route) => { await held; await route.continue(); });
   await form.getByRole("button", { name: "Add" }).click();
   await first;
-  await form.getByRole("button", { name: "Add" }).click();
+  await form.getByLabel("Why these lines matter").press("Enter");
   release();
   const reference = page.locator("#references .ref");
   await expect(reference).toContainText("docs/auth.md:1-3");
