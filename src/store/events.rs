@@ -26,7 +26,10 @@ const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    APPEND.statements().chain(APPEND_ONCE.statements()).chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
+    APPEND
+        .statements()
+        .chain(APPEND_ONCE.statements())
+        .chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
 }
 
 #[derive(sqlx_macros::FromRow)]

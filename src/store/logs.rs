@@ -337,11 +337,7 @@ fn distinct(told: &[Told]) -> usize {
     told.iter().position(|t| !seen.insert((t.session, key(&t.call.id.0)))).unwrap_or(told.len())
 }
 
-async fn upsert_part(
-    tx: &mut Tx,
-    sql: &'static str,
-    told: &[&Told],
-) -> Result<()> {
+async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[&Told]) -> Result<()> {
     on!(write tx, c => {
         let mut query = sqlx::query(sql);
         for Told { session, conversation, call, .. } in told {

@@ -60,7 +60,16 @@ const SAVE_ON: &str = "WHERE sessions.id = v.column1";
 
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    SAVE.statements().chain([LIVE, BY_ID, BY_IDEMPOTENCY_KEY, BY_NAME, LIST, LIST_ALL, INSERT, SET_TASK])
+    SAVE.statements().chain([
+        LIVE,
+        BY_ID,
+        BY_IDEMPOTENCY_KEY,
+        BY_NAME,
+        LIST,
+        LIST_ALL,
+        INSERT,
+        SET_TASK,
+    ])
 }
 
 #[derive(sqlx_macros::FromRow)]
