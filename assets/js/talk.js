@@ -283,3 +283,6 @@ if (composer) {
   grow();
   register({ key: "c", group: "Session", what: "Write to Claude", run: () => prompt.focus() });
 }
+
+// What was opened before this script was there.
+refill();

@@ -102,6 +102,8 @@ async function preview() {
   catch (problem) { text.textContent = problem.message; }
 }
 prompt.addEventListener("toggle", preview);
+// It may have been opened before this script was there.
+preview();
 onEvent(({ kind, data }) => {
   if (kind === "document_change" || (kind === "task_update" && String(data.task_id) === id)) preview();
 });

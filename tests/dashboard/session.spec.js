@@ -220,6 +220,17 @@ test("who reads further up keeps it when more comes at once than is read at a ti
   await waitForStatus("many", "idle");
 });
 
+test("a call that is opened before the page's scripts are there is filled when they come", async ({ page }) => {
+  let release;
+  const held = new Promise((done) => { release = done; });
+  await page.route(/\/talk\.js$/, async (route) => { await held; await route.continue(); });
+  await page.goto("/sessions/many/tools?text=STEP-7", { waitUntil: "commit" });
+  await page.locator(".turn.call summary").click();
+  await expect(page.locator(".turn.call details")).toHaveAttribute("open");
+  release();
+  await expect(page.locator(".turn.call .result")).toContainText("step-7");
+});
+
 test("what a sub-agent did is inside of the call that began it", async ({ page }) => {
   await played("helper", "agent", { allowed_tools: ["Bash", "Agent"] });
   await page.goto("/sessions/helper");
