@@ -78,7 +78,7 @@ pub async fn page(
     Query(wanted): Query<Wanted>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
-    let shell = Shell::of(&app, "now").await?;
+    let shell = Shell::of(&app, "sessions").await?;
     let projects = projects::list(&app).await?;
     let projects: Vec<_> = projects.into_iter().map(|p| (p.id, p.name)).collect();
     let (_, cursor) = paging.check()?;
