@@ -84,7 +84,6 @@ const OUTSIDE: &[(&str, Who, &str)] = &[
     ("sqlx_macros", Who::Only(&["store"]), "the only SQL is the store's"),
     ("axum", Who::Only(&["api", "web", "server"]), "HTTP ends at the edge"),
     ("tower_http", Who::Only(&["api", "web", "server"]), "HTTP ends at the edge"),
-    ("utoipa_axum", Who::Only(&["api", "server"]), "HTTP ends at the edge"),
     ("askama", Who::Only(&["web"]), "the only HTML is the dashboard's"),
     ("clap", Who::Only(&["cli", "config", "main"]), "only the command line knows it is one"),
     ("clap_complete", Who::Only(&["cli"]), "only the command line knows it is one"),
