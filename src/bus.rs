@@ -14,7 +14,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::ids::SessionId;
 
 /// Events kept for listeners who come back.
-const RING: usize = 4_096;
+const RING: usize = 1_024;
 /// Events that a listener may lag behind before it is told to start over.
 const LAG: usize = 4_096;
 
