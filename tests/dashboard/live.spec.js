@@ -97,6 +97,7 @@ test("the main path by keyboard alone: start a session, approve its request, go 
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/sessions\//);
   await waitForStatus("by-keys", "waiting");
+  await live(page);
   await page.keyboard.press("g");
   await page.keyboard.press("n");
   await expect(page).toHaveURL(/\/$/);

@@ -388,6 +388,7 @@ test("a session is paused, resumed, forked and ended from its page", async ({ pa
 test("about says what a session is, and keys lead from tab to tab", async ({ page }) => {
   const session = await api("GET", "/api/sessions/edits");
   await page.goto("/sessions/edits");
+  await expect(page.locator("#link")).toHaveText("live");
   await page.locator("#main").focus();
   await page.keyboard.press("5");
   await expect(page).toHaveURL(/\/about$/);
@@ -395,6 +396,7 @@ test("about says what a session is, and keys lead from tab to tab", async ({ pag
   await expect(page.locator("main")).toContainText(session.claude_session_id);
   await expect(page.locator("main")).toContainText("acceptEdits");
   await expect(page.getByRole("heading", { name: "Heard last" })).toBeVisible();
+  await expect(page.locator("#link")).toHaveText("live");
   await page.locator("#main").focus();
   await page.keyboard.press("3");
   await expect(page).toHaveURL(/\/tools$/);

@@ -113,6 +113,11 @@ impl Step<'_> {
 
     pub(super) fn process_gone(&mut self, how: Option<&str>, orderly: bool, o: &Observation) {
         let s = &mut *self.state;
+        // Two may notice the same death in the same moment: it counts once.
+        let told = s.claude_status == ClaudeStatus::Stopped && s.status != Status::Active;
+        if told && s.process.is_none() {
+            return;
+        }
         let ended = s.ending || orderly;
         s.process = None;
         s.file = None;

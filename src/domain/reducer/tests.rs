@@ -252,6 +252,17 @@ fn a_death_nobody_asked_for_is_an_error_with_a_remedy() {
 }
 
 #[test]
+fn a_death_that_is_noticed_twice_counts_once() {
+    let mut s = Story::idle();
+    for at in [3_000, 3_001] {
+        let how = Some("killed by signal 9".to_owned());
+        s.tell(Source::Process, at, Fact::ProcessGone { how, orderly: false });
+    }
+    assert_eq!(s.state.crashes, [Timestamp(3_000)]);
+    assert_eq!(s.state.evidence.at, Timestamp(3_000));
+}
+
+#[test]
 fn an_exit_by_its_user_is_no_error() {
     let mut s = Story::idle();
     s.hook(3_000, Fact::ConversationEnded { reason: "prompt_input_exit".into() });
