@@ -129,7 +129,7 @@ test("what is half typed, and the focus, survive what happens meanwhile", async 
 });
 
 test("all idle sessions are told something at once", async ({ page }) => {
-  for (const name of ["asks", "which", "second"]) await waitForStatus(name, "idle");
+  for (const name of ["asks", "which", "second"]) await expect(row(page, name).locator(".state")).toHaveText("idle");
   await page.getByRole("button", { name: "Tell all idle…" }).click();
   const dialog = page.getByRole("dialog", { name: "Tell all idle sessions" });
   for (const box of await dialog.getByRole("checkbox").all()) await box.uncheck();
