@@ -13,8 +13,10 @@
 //! - It does not count for the window's size until it is told to (`View::resize`).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Tmux;
 use super::connection::{Connection, News};
@@ -27,6 +29,10 @@ use super::types::PaneId;
 
 /// After how many seconds what a view has not taken is dropped.
 const PAUSE_AFTER: u32 = 2;
+/// tmux (seen in 3.3a) keeps what it has to say to a view, its `%pause` above all, when the last bytes
+/// before that went out all at once, until it is told something. After output, or a screen that was
+/// asked for, a view tells it something when it has heard nothing for so long.
+const QUIET: Duration = Duration::from_millis(500);
 /// Bytes in one `send-keys`; more go in several.
 const KEYS: usize = 1_024;
 /// Typed bytes that tmux has not taken yet, at most.
@@ -55,6 +61,8 @@ pub struct View {
     /// The screen that was asked for: output until it comes is in it.
     asked: Option<oneshot::Receiver<Vec<Block>>>,
     seen: VecDeque<Seen>,
+    /// tmux may be keeping something back, see [`QUIET`].
+    expecting: bool,
 }
 
 impl Tmux {
@@ -73,6 +81,7 @@ impl Tmux {
             process: String::new(),
             asked: None,
             seen: VecDeque::new(),
+            expecting: false,
         };
         // By way of the session: a pane's own subscription is silent once its program has ended.
         let process = format!("process::#{{W:#{{P:#{{pane_id}} {PROCESS_FORMAT};}}}}");
@@ -98,9 +107,18 @@ impl View {
     }
 
     async fn step(&mut self) -> Result<(), TmuxError> {
-        let Self { connection, pane, process, asked, seen, .. } = self;
-        let mut taken = Taken { process, asked, seen, pane: *pane, failed: None, stale: false };
-        let outcome = connection.step(&mut |news| taken.take(news)).await;
+        let Self { connection, pane, process, asked, seen, expecting, .. } = self;
+        let quiet = if *expecting { QUIET } else { Duration::MAX };
+        let pane = *pane;
+        let mut taken = Taken { process, asked, seen, expecting, pane, failed: None, stale: false };
+        let mut take = |news| taken.take(news);
+        let Ok(outcome) = timeout(quiet, connection.step(&mut take)).await else {
+            self.expecting = false;
+            let (anything, _) = oneshot::channel();
+            let line = CommandLine::new("display-message").raw("-p").arg("");
+            self.connection.submit(line, anything);
+            return Ok(());
+        };
         taken.screen();
         let Taken { failed, stale, .. } = taken;
         if let Some(error) = failed {
@@ -126,6 +144,7 @@ impl View {
         let (reply, answer) = oneshot::channel();
         self.connection.submit(line, reply);
         self.asked = Some(answer);
+        self.expecting = true;
     }
 
     /// Types bytes as they are. A person's copy mode in the pane is left first, or it would take
@@ -189,6 +208,7 @@ struct Taken<'v> {
     process: &'v mut String,
     asked: &'v mut Option<oneshot::Receiver<Vec<Block>>>,
     seen: &'v mut VecDeque<Seen>,
+    expecting: &'v mut bool,
     pane: PaneId,
     failed: Option<TmuxError>,
     /// The screen must be asked for again.
@@ -201,6 +221,7 @@ impl Taken<'_> {
         self.screen();
         match news {
             News::Output { pane, data } if pane == self.pane.to_string().as_bytes() => {
+                *self.expecting = true;
                 if self.asked.is_some() || self.stale {
                     return;
                 }
