@@ -1,7 +1,7 @@
 // What every page of a session does.
 "use strict";
 
-import { register } from "./keys.js";
+import { register, twice } from "./keys.js";
 
 // A menu closes when something in it was chosen, by Escape, and when somebody clicks elsewhere.
 document.addEventListener("click", (event) => {
@@ -25,11 +25,15 @@ const tab = (end) => () => {
   link.click();
 };
 
-function press(id) {
+function usable(id) {
   const button = document.getElementById(id);
-  if (!button || button.disabled) return false;
-  button.click();
-  return true;
+  return button && !button.disabled ? button : null;
+}
+
+function press(id) {
+  const button = usable(id);
+  button?.click();
+  return Boolean(button);
 }
 
 register(
@@ -38,6 +42,10 @@ register(
   { key: "3", group: "Session", what: "Tools", run: tab("/tools") },
   { key: "4", group: "Session", what: "Changes", run: tab("/changes") },
   { key: "5", group: "Session", what: "About", run: tab("/about") },
-  { key: "i", group: "Session", what: "Interrupt Claude", run: () => press("do-interrupt") },
+  { key: "i", group: "Session", what: "Interrupt Claude; press twice", run: () => {
+    const button = usable("do-interrupt");
+    if (button) twice(button, "interrupt Claude", () => press("do-interrupt"));
+    return Boolean(button);
+  } },
   { key: "y", group: "Session", what: "Copy the attach command", run: () => press("do-attach") },
 );

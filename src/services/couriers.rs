@@ -23,13 +23,13 @@ use super::{App, elsewhere, terminal};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
 use crate::domain::ids::SessionId;
-use crate::domain::message::MessageSource;
+use crate::domain::message::{Delivery, Direction, MessageSource};
 use crate::domain::observation::Fact;
 use crate::domain::prompt::Prompt;
 use crate::domain::record::Message;
 use crate::domain::session::{ClaudeStatus, Sending, Session, Source, Status};
 use crate::store::messages::Outgoing;
-use crate::store::{Write, messages};
+use crate::store::{self, Write, messages};
 
 /// How long it may take after that.
 const SECOND_WAIT: Duration = Duration::from_millis(3_500);
@@ -206,6 +206,7 @@ pub(super) fn admissible(session: &Session, queue: bool, waiting: usize) -> Resu
 pub(super) async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<(), Error> {
     let name = &session.name;
     match terminal::input_box(app, session.id).await? {
+        InputBox::Draft(text) if brought_back(app, session.id, &text).await? => Ok(()),
         InputBox::Draft(text) => Err(Error::conflict(format!(
             "somebody's draft is in the input box of {name}: {:?}; set `force` (--force) to clear it, or `queue` to wait",
             excerpt(&text),
@@ -215,6 +216,22 @@ pub(super) async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<()
         ))),
         InputBox::Empty | InputBox::Hidden => Ok(()),
     }
+}
+
+/// Whether a draft is nobody's: Claude Code itself puts a prompt back into the box when it is
+/// interrupted before it has said anything.
+async fn brought_back(app: &App, session: SessionId, draft: &str) -> Result<bool, Error> {
+    // Behind it may be prompts that are still to be sent.
+    let most = QUEUE_LIMIT as u32 + 10;
+    let newest = messages::list(&app.db, session, store::Order::Newest, None, most).await?;
+    let said = |m: &&Message| {
+        m.agent_id.is_none() && m.delivery_status.is_none_or(|d| d == Delivery::Delivered)
+    };
+    // The box breaks lines where it likes.
+    let words = |text: &str| text.split_whitespace().collect::<String>();
+    Ok(newest.items.iter().find(said).is_some_and(|last| {
+        last.direction == Direction::User && words(&last.content) == words(draft)
+    }))
 }
 
 fn excerpt(text: &str) -> String {

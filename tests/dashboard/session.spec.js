@@ -143,6 +143,16 @@ test("a turn is interrupted", async ({ page }) => {
   await page.goto("/sessions/cut-off");
   await page.getByRole("button", { name: "Interrupt" }).click();
   await expect(page.locator("#session-state")).toHaveText("idle");
+  // Claude Code has put the prompt back into its box: it is nobody's draft. By key, twice: one press may be a mistake.
+  await api("POST", "/api/sessions/cut-off/send", { text: "scenario:slow again" });
+  await expect(page.locator("#session-state")).toHaveText("busy");
+  await expect(page.locator(".said.you").last()).toContainText(/delivered\s+scenario:slow again\s*$/);
+  await page.keyboard.press("i");
+  await expect(page.locator("#polite")).toHaveText("Press again: interrupt Claude");
+  await expect(page.locator("#session-state")).toHaveText("busy");
+  await expect(page.locator(".said.you").last()).toContainText(/delivered\s+scenario:slow again\s*$/);
+  await page.keyboard.press("i");
+  await expect(page.locator("#session-state")).toHaveText("idle");
 });
 
 test("a request is answered on the session's page, and the call says who approved it", async ({ page }) => {
@@ -364,8 +374,7 @@ test("a session is paused, resumed, forked and ended from its page", async ({ pa
   const more = page.locator("#more summary");
   await more.click();
   await page.getByRole("button", { name: "Pause" }).click();
-  await expect(page.locator(".toast", { hasText: "Paused." })).toBeVisible();
-  await expect(page.locator("#session-state")).toHaveText("stopped");
+  // As soon as it can be pressed, though the pause may not be over.
   await page.getByRole("button", { name: "Resume" }).click();
   await expect(page.locator("#session-state")).toHaveText("idle");
   await more.click();

@@ -394,6 +394,28 @@ async fn a_draft_is_left_alone_unless_it_is_to_be_cleared() {
 }
 
 #[tokio::test]
+async fn a_prompt_that_an_interruption_has_brought_back_is_nobodys_draft() {
+    let world = World::start().await;
+    world.create("a", &json!({ "initial_prompt": "scenario:slow please" })).await;
+    let view = world.wait_for_status("a", "busy").await;
+    let next = send(&world, "a", &json!({ "text": "the next", "queue": true })).await;
+    world.post("/api/sessions/a/interrupt", &Value::Null).await.expect(202);
+    let end = settled(&world, "a", &next["id"], 20).await;
+    assert_eq!(end["delivery_status"], "delivered", "{end}");
+    let conversation = view["claude_session_id"].as_str().expect("a conversation");
+    world
+        .wait_for("the model has read it", async || {
+            let read = read_by_model(&world, conversation);
+            if read.last().is_some_and(|last| last == "the next") {
+                Ok(())
+            } else {
+                Err(format!("{read:?}"))
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_server_killed_while_it_sends_neither_loses_nor_repeats_a_prompt() {
     let world = World::start().await;
     world.create("a", &json!({})).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{BOX_WAIT, SECOND_WAIT, excerpt};
+use super::{BOX_WAIT, SECOND_WAIT, brought_back, excerpt};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
 use crate::domain::ids::{MessageId, SessionId};
@@ -198,17 +198,18 @@ impl Courier {
         loop {
             match terminal::input_box(&self.app, self.session).await.map_err(|e| e.to_string())? {
                 InputBox::Empty => return Ok(()),
-                InputBox::Draft(_) if order.force && !cleared => {
-                    cleared = terminal::clear_draft(&self.app, self.session, BOX_WAIT).await;
-                    if !cleared {
-                        return Err("the draft in the input box could not be cleared".into());
+                InputBox::Draft(text) => {
+                    if !cleared && (order.force || self.brought_back(&text).await) {
+                        cleared = terminal::clear_draft(&self.app, self.session, BOX_WAIT).await;
+                        if !cleared {
+                            return Err("the draft in the input box could not be cleared".into());
+                        }
+                    } else if began.elapsed() > DRAFT_PATIENCE {
+                        let draft = excerpt(&text);
+                        return Err(format!(
+                            "somebody's draft has been in the input box: {draft:?}"
+                        ));
                     }
-                }
-                InputBox::Draft(text) if began.elapsed() > DRAFT_PATIENCE => {
-                    return Err(format!(
-                        "somebody's draft has been in the input box: {:?}",
-                        excerpt(&text)
-                    ));
                 }
                 InputBox::Bash(_) if began.elapsed() > DRAFT_PATIENCE => {
                     return Err("the input box has been in its shell mode".into());
@@ -226,6 +227,10 @@ impl Courier {
             let pause = if began.elapsed() < BOX_WAIT { 100 } else { 1_000 };
             let _ = timeout(Duration::from_millis(pause), self.wake.notified()).await;
         }
+    }
+
+    async fn brought_back(&self, draft: &str) -> bool {
+        brought_back(&self.app, self.session, draft).await.unwrap_or_default()
     }
 
     /// Notes durably that the prompt is about to be typed, before it is.
