@@ -136,11 +136,21 @@ pub async fn pause(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, 
     by_id(app, id).await
 }
 
-/// Goes on with a session that does not run, with its conversation.
+/// Goes on with a session that does not run, with its conversation. One that is just ending may end
+/// first: its Claude says goodbye, and is shown as stopped, a moment before its process is gone.
 pub async fn resume(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, Error> {
-    let session = find(app, name).await?;
-    if session.state.process.is_some() || session.state.claude_status != ClaudeStatus::Stopped {
+    let mut session = find(app, name).await?;
+    let state = &session.state;
+    if state.claude_status != ClaudeStatus::Stopped && !state.pausing {
         return Err(Error::conflict(format!("{} runs already", session.name)));
+    }
+    if let Some(claude) = state.process {
+        if timeout(GRACE, process::wait_gone(claude)).await.is_err() {
+            let why = format!("{} is still ending; try again in a moment", session.name);
+            return Err(Error::conflict(why));
+        }
+        super::recover::process_gone(app, session.id, state.generation).await;
+        session = by_id(app, session.id).await?;
     }
     begin(app, session, false, "session.resumed", actor).await
 }

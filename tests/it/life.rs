@@ -86,6 +86,24 @@ async fn sessions_are_paused_resumed_and_ended_by_their_status_too() {
 }
 
 #[tokio::test]
+async fn a_session_is_resumed_in_the_very_moment_in_which_it_ends() {
+    let world = World::with_stand_in().await;
+    let agent = world.begin("a").await;
+    world.post("/api/sessions/a/resume", &Value::Null).await.expect(409);
+    // Claude says goodbye before it is gone.
+    world.post_hook(&agent, "SessionEnd", &json!({ "reason": "other" })).await.expect(204);
+    world.wait_for_status("a", "stopped").await;
+    let ending = world.post("/api/sessions/a/resume", &Value::Null).await.expect(409);
+    assert!(ending.text().contains("still ending"), "{}", ending.text());
+    let resumed =
+        async { world.post("/api/sessions/a/resume", &Value::Null).await.expect(202).json() };
+    let gone = async { signal(agent.pid, Signal::KILL) };
+    let (resumed, ()) = tokio::join!(resumed, gone);
+    assert_eq!(resumed["claude_status"], "starting", "{resumed}");
+    assert_ne!(world.agent("a").await.pid, agent.pid);
+}
+
+#[tokio::test]
 async fn a_pause_outlives_the_server() {
     let world = World::with_stand_in().await;
     world.begin("a").await;
