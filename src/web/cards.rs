@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::diff::{self, DiffLine};
+use super::diff::{Diff, diff};
 use super::markdown::{self, SafeHtml};
+use super::plain::visible;
 use crate::domain::ids::SessionId;
 use crate::domain::permission::{PermissionRequest, PermissionStatus, in_full, subject};
 use crate::domain::question::{self, Question};
@@ -42,7 +43,7 @@ pub enum Ask {
         /// The file.
         file: String,
         /// What would change in it.
-        lines: Vec<DiffLine>,
+        diff: Diff,
     },
     /// A plan.
     Plan(SafeHtml),
@@ -74,8 +75,8 @@ impl Card {
             session_id: request.session_id,
             session,
             ask: ask(&request.tool, &request.input),
-            description: word("description").unwrap_or_default().to_owned(),
-            session_rule: request.session_rule.clone().unwrap_or_default(),
+            description: visible(word("description").unwrap_or_default()),
+            session_rule: visible(request.session_rule.as_deref().unwrap_or_default()),
             agent: request.agent_type.clone().unwrap_or_default(),
             at: request.requested_at,
             tool: request.tool,
@@ -90,14 +91,12 @@ pub fn ask(tool: &str, input: &Value) -> Ask {
     if !questions.is_empty() {
         return Ask::Questions(questions);
     }
-    let file = || subject(tool, input).unwrap_or_default();
+    let file = || visible(&subject(tool, input).unwrap_or_default());
     match (tool, word("plan"), word("old_string"), word("new_string"), word("content")) {
-        ("ExitPlanMode", Some(plan), ..) => Ask::Plan(markdown::render(plan)),
-        ("Edit", _, Some(old), Some(new), _) => {
-            Ask::Edit { file: file(), lines: diff::lines(old, new) }
-        }
-        ("Write", .., Some(content)) => Ask::Edit { file: file(), lines: diff::lines("", content) },
-        _ => Ask::Call(in_full(tool, input)),
+        ("ExitPlanMode", Some(plan), ..) => Ask::Plan(markdown::render(&visible(plan))),
+        ("Edit", _, Some(old), Some(new), _) => Ask::Edit { file: file(), diff: diff(old, new) },
+        ("Write", .., Some(content)) => Ask::Edit { file: file(), diff: diff("", content) },
+        _ => Ask::Call(visible(&in_full(tool, input))),
     }
 }
 
@@ -110,13 +109,15 @@ mod tests {
     #[test]
     fn each_kind_of_request_is_shown_as_what_it_is() {
         let edit = json!({"file_path": "/a.rs", "old_string": "a\n", "new_string": "b\n"});
-        assert!(matches!(ask("Edit", &edit), Ask::Edit { lines, .. } if lines.len() == 2));
+        assert!(matches!(ask("Edit", &edit), Ask::Edit { diff, .. } if diff.lines.len() == 2));
         let write = json!({"file_path": "/a.rs", "content": "one\ntwo\n"});
         assert!(
-            matches!(ask("Write", &write), Ask::Edit { file, lines } if file == "/a.rs" && lines.len() == 2)
+            matches!(ask("Write", &write), Ask::Edit { file, diff } if file == "/a.rs" && diff.lines.len() == 2)
         );
         assert!(matches!(ask("ExitPlanMode", &json!({"plan": "# P"})), Ask::Plan(_)));
         assert!(matches!(ask("Bash", &json!({"command": "ls"})), Ask::Call(c) if c == "ls"));
+        let turned = json!({"command": "rm \u{202e}/tmp"});
+        assert!(matches!(ask("Bash", &turned), Ask::Call(c) if c == "rm ⟨U+202E⟩/tmp"));
         let asked = json!({"questions": [{"question": "Which?", "options": [{"label": "A"}]}]});
         assert!(matches!(ask("AskUserQuestion", &asked), Ask::Questions(q) if q.len() == 1));
     }

@@ -2,6 +2,8 @@
 
 use similar::{ChangeTag, TextDiff};
 
+use super::plain::visible;
+
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
@@ -22,32 +24,48 @@ pub struct DiffLine {
     pub text: String,
 }
 
-/// Lines that are shown at most; a person who needs more opens the file.
+/// The difference of two texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diff {
+    /// Its lines, of which so many are shown.
+    pub lines: Vec<DiffLine>,
+    /// How many lines are not.
+    pub left_out: usize,
+}
+
+/// Lines that are shown at most.
 const MOST: usize = 2_000;
 
 /// The difference of two texts.
-pub fn lines(old: &str, new: &str) -> Vec<DiffLine> {
-    TextDiff::from_lines(old, new)
-        .iter_all_changes()
-        .take(MOST)
-        .map(|change| DiffLine {
-            kind: match change.tag() {
-                ChangeTag::Equal => LineKind::Same,
-                ChangeTag::Insert => LineKind::Added,
-                ChangeTag::Delete => LineKind::Removed,
-            },
-            text: change.value().trim_end_matches(['\n', '\r']).to_owned(),
-        })
-        .collect()
+pub fn diff(old: &str, new: &str) -> Diff {
+    let differences = TextDiff::from_lines(old, new);
+    let mut changes = differences.iter_all_changes();
+    let lines = changes.by_ref().take(MOST);
+    let lines = lines.map(|change| DiffLine {
+        kind: match change.tag() {
+            ChangeTag::Equal => LineKind::Same,
+            ChangeTag::Insert => LineKind::Added,
+            ChangeTag::Delete => LineKind::Removed,
+        },
+        text: visible(change.value().trim_end_matches(['\n', '\r'])),
+    });
+    Diff { lines: lines.collect(), left_out: changes.count() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LineKind, lines};
+    use super::{LineKind, MOST, diff};
 
     #[test]
     fn what_stays_is_not_shown_as_changed() {
-        let kinds: Vec<_> = lines("a\nb\nc\n", "a\nx\nc\n").into_iter().map(|l| l.kind).collect();
+        let changed = diff("a\nb\nc\n", "a\nx\nc\n");
+        let kinds: Vec<_> = changed.lines.into_iter().map(|l| l.kind).collect();
         assert_eq!(kinds, [LineKind::Same, LineKind::Removed, LineKind::Added, LineKind::Same]);
+    }
+
+    #[test]
+    fn what_is_not_shown_is_counted() {
+        let long = diff("", &"x\n".repeat(MOST + 3));
+        assert_eq!((long.lines.len(), long.left_out), (MOST, 3));
     }
 }

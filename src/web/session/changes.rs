@@ -17,7 +17,7 @@ use crate::services::git::{self, Changes};
 use crate::services::{App, sessions};
 use crate::web::address::element_id;
 use crate::web::diff::LineKind;
-use crate::web::plain::plain;
+use crate::web::plain::{plain, visible};
 use crate::web::shell::Shell;
 use crate::web::{Part, html, no_such_part};
 
@@ -171,7 +171,8 @@ fn file(id: String, patch: FilePatch) -> File {
                 return None;
             }
             room -= 1;
-            let text = visible(&line.text);
+            let text: String = plain(&line.text).chars().take(LONGEST).collect();
+            let text = visible(&text);
             let (class, sign, pieces) = match line.kind {
                 LineKind::Added => ("added", '+', now.line(&text)),
                 LineKind::Removed => ("removed", '-', before.line(&text)),
@@ -187,16 +188,4 @@ fn file(id: String, patch: FilePatch) -> File {
     });
     let hunks: Vec<Hunk> = hunks.filter(|hunk| !hunk.lines.is_empty()).collect();
     File { id, path: plain(&path), about: about.join(", "), added, removed, hunks, left_out }
-}
-
-/// A line as it is, not as it would like to look: what turns the direction of writing is named, because
-/// it can make code read as something else.
-fn visible(line: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let text: String = plain(line).chars().take(LONGEST).collect();
-    if !text.contains(turns) {
-        return text;
-    }
-    let named = |c| if turns(c) { format!("⟨U+{:04X}⟩", u32::from(c)) } else { c.to_string() };
-    text.chars().map(named).collect()
 }
