@@ -9,8 +9,8 @@ pub use crate::claude::installation::{Finding, Level};
 use crate::config::{Config, DataDir, Loaded};
 use crate::git::{GitButler, Repository, Runner};
 use crate::notify::Desktop;
-use crate::services::database;
 use crate::services::notices::Content;
+use crate::services::{database, launch};
 use crate::store::Place;
 use crate::tmux;
 
@@ -22,8 +22,11 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let mut findings = vec![tmux(config).await];
     let folder = project(config);
-    let env = |name: &str| std::env::var(name).ok();
-    findings.extend(installation::examine(Some(&config.claude), &folder, env, PATIENCE).await);
+    // What a session would get, and would find.
+    let inherited = launch::inherited(config).await;
+    let claude = launch::program(config, &inherited).unwrap_or_else(|| config.claude.clone());
+    let env = |name: &str| inherited.get(name).cloned();
+    findings.extend(installation::examine(Some(&claude), &folder, env, PATIENCE).await);
     findings.push(data(&DataDir(config.data_dir.clone())));
     findings.push(store(loaded).await);
     findings.extend(notices(loaded));

@@ -25,6 +25,8 @@ use crate::domain::record::{CommandLog, Message};
 pub(super) const MOST: usize = 1_000;
 /// How long `send` waits for the confirmation.
 const CONFIRMATION: Duration = Duration::from_secs(30);
+/// How long a program that opens a page may take to fail.
+const OPENED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Carries out a command.
 pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
@@ -44,7 +46,7 @@ pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) 
         }
         Command::Top => return top::run(data, json).await,
         Command::StatusLine => notify::status_line(data, json).await?,
-        Command::Open => open(&Client::find(data).await?, data, json)?,
+        Command::Open => open(&Client::find(data).await?, data, json).await?,
         Command::Stop => stop::run(data, json).await?,
         other => return known(other, &Client::find(data).await?, json).await,
     }
@@ -228,7 +230,7 @@ async fn events(
     }
 }
 
-fn open(client: &Client, data: &DataDir, json: bool) -> Result<()> {
+async fn open(client: &Client, data: &DataDir, json: bool) -> Result<()> {
     let url = match client {
         Client::Tcp(host) => format!("http://{host}"),
         // The socket is not always in the data folder, so it does not lead there.
@@ -237,13 +239,20 @@ fn open(client: &Client, data: &DataDir, json: bool) -> Result<()> {
             .ok_or_else(|| anyhow!("the server does not say where it is"))?,
     };
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let opened = std::process::Command::new(opener)
+    let opened = tokio::process::Command::new(opener)
         .arg(&url)
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
-        .spawn()
-        .is_ok();
+        .spawn();
+    let opened = match opened {
+        // One that goes on is the browser itself; without any, it ends at once with an error.
+        Ok(mut opener) => match timeout(OPENED_WITHIN, opener.wait()).await {
+            Ok(ended) => ended.is_ok_and(|status| status.success()),
+            Err(_) => true,
+        },
+        Err(_) => false,
+    };
     let text = if opened { format!("opened {url}") } else { format!("open {url} in a browser") };
     show::done(&text, &serde_json::json!({ "url": url, "opened": opened }), json)
 }

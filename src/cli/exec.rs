@@ -16,12 +16,18 @@ pub fn main(file: &Path) -> ExitCode {
     let read = std::fs::read(file);
     let _ = std::fs::remove_file(file);
     let plan: Option<Plan> = read.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let Some((program, args)) = plan.as_ref().and_then(|p| p.argv.split_first()) else {
+    let Some((plan, (program, args))) =
+        plan.as_ref().and_then(|p| Some((p, p.argv.split_first()?)))
+    else {
         eprintln!("chorus: the plan of this launch is gone; `chorus restart` makes a new one");
         return ExitCode::FAILURE;
     };
-    let env = plan.iter().flat_map(|p| &p.env);
-    let error = Command::new(program).args(args).env_clear().envs(env).exec();
+    // tmux goes elsewhere without a word if the folder is not there, at last to `/`.
+    if let Err(error) = std::env::set_current_dir(&plan.folder) {
+        eprintln!("chorus: {} cannot be worked in: {error}", plan.folder);
+        return ExitCode::FAILURE;
+    }
+    let error = Command::new(program).args(args).env_clear().envs(&plan.env).exec();
     eprintln!("chorus: {program} cannot be started: {error}");
     ExitCode::from(127)
 }

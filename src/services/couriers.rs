@@ -173,7 +173,7 @@ pub(super) fn admissible(session: &Session, queue: bool, waiting: usize) -> Resu
     let name = &session.name;
     if state.claude_status == ClaudeStatus::Stopped || state.status == Status::Paused {
         return Err(Error::conflict(format!(
-            "Claude does not run in {name}; `chorus restart {name}` starts it again"
+            "Claude does not run in {name}; `chorus resume {name}` goes on with it"
         )));
     }
     if state.is_out_of_budget() {

@@ -19,6 +19,7 @@ use crate::claude::launch::{self as claude_launch, LaunchError, Start as Begin};
 use crate::claude::profile::Profile;
 use crate::claude::{hooks, paths};
 use crate::clock;
+use crate::config::Config;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
 use crate::domain::session::{ClaudeStatus, Launch, PermissionMode, Session, Source};
@@ -56,14 +57,20 @@ pub struct Plan {
     pub argv: Vec<String>,
     /// Its whole environment.
     pub env: HashMap<String, String>,
+    /// The folder it works in.
+    pub folder: String,
 }
 
-/// Finds the Claude Code program.
-pub async fn installed(app: &App) -> Result<Installed, Error> {
+/// Finds the Claude Code program as sessions do that get this environment.
+pub fn program(config: &Config, env: &HashMap<String, String>) -> Option<PathBuf> {
+    let find = |path: Option<&OsStr>| installation::find(Some(&config.claude), path);
     // A login shell may set PATH anew, without what the shell had in which the server was started.
-    let find = |path: Option<&OsStr>| installation::find(Some(&app.config.claude), path);
-    let login = environment(app).await.get("PATH").map(OsStr::new);
-    let found = find(login).or_else(|| find(std::env::var_os("PATH").as_deref()));
+    find(env.get("PATH").map(OsStr::new)).or_else(|| find(std::env::var_os("PATH").as_deref()))
+}
+
+/// Finds the Claude Code program and its version.
+pub async fn installed(app: &App) -> Result<Installed, Error> {
+    let found = program(&app.config, environment(app).await);
     let binary = found.ok_or_else(|| Error::Unavailable {
         problem: format!(
             "Claude Code ({}) is not there; install it (npm install -g @anthropic-ai/claude-code) or set `claude` \
@@ -199,8 +206,8 @@ async fn plan(
         &profile,
     )
     .map_err(refused)?;
-    let inherited = environment(app).await.iter().filter(|(name, _)| claude_launch::inherits(name));
-    let mut env: HashMap<String, String> = inherited.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let theirs = environment(app).await.iter().filter(|(name, _)| claude_launch::inherits(name));
+    let mut env: HashMap<String, String> = theirs.map(|(k, v)| (k.clone(), v.clone())).collect();
     env.extend(invocation.env);
     let telemetry = super::spending::variables(app, session, env.keys()).await;
     env.extend(telemetry);
@@ -213,7 +220,11 @@ async fn plan(
     env.insert("CHORUS_SOCKET".into(), path(app.data.socket()));
     env.insert("CHORUS_SPOOL".into(), path(app.data.spool()));
     let binary = claude.path.to_string_lossy().into_owned();
-    Ok(Plan { argv: std::iter::once(binary).chain(invocation.args).collect(), env })
+    Ok(Plan {
+        argv: std::iter::once(binary).chain(invocation.args).collect(),
+        env,
+        folder: session.workspace_path.clone(),
+    })
 }
 
 fn not_prepared(e: std::io::Error) -> Error {
@@ -312,20 +323,23 @@ async fn tell_screen(app: &App, id: SessionId, generation: u32, fact: Fact) {
 
 /// The environment that Claude gets: a login shell's, over the server's own.
 pub async fn environment(app: &App) -> &HashMap<String, String> {
-    app.login_env
-        .get_or_init(|| async {
-            let mut env: HashMap<String, String> = std::env::vars().collect();
-            if app.config.login_shell
-                && let Some(shell) = env.get("SHELL").cloned()
-            {
-                match login_environment(&shell).await {
-                    Ok(login) => env.extend(login),
-                    Err(e) => tracing::warn!(error = %e, %shell, "the login shell did not tell its environment; the server's own is used"),
-                }
+    app.login_env.get_or_init(|| inherited(&app.config)).await
+}
+
+/// What sessions inherit: this process's environment, with the login shell's over it if that is asked.
+pub async fn inherited(config: &Config) -> HashMap<String, String> {
+    let mut env: HashMap<String, String> = std::env::vars().collect();
+    if config.login_shell
+        && let Some(shell) = env.get("SHELL").cloned()
+    {
+        match login_environment(&shell).await {
+            Ok(login) => env.extend(login),
+            Err(e) => {
+                tracing::warn!(error = %e, %shell, "the login shell did not tell its environment; the server's own is used")
             }
-            env
-        })
-        .await
+        }
+    }
+    env
 }
 
 async fn login_environment(shell: &str) -> std::io::Result<HashMap<String, String>> {

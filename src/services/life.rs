@@ -166,6 +166,7 @@ pub async fn restart(
     let id = session.id;
     elsewhere::leave_alone(&session)?;
     // Before anything is ended.
+    refuse_homeless(&session)?;
     if !fresh {
         elsewhere::refuse_second(app, &session).await?;
     }
@@ -241,6 +242,17 @@ pub async fn fork(
     sessions::create(app, new).await
 }
 
+/// Refuses to start a Claude whose folder is gone, as a worktree is that was taken away with its task.
+fn refuse_homeless(session: &Session) -> Result<(), Error> {
+    if std::path::Path::new(&session.workspace_path).is_dir() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "the folder that {} works in is gone: {}; start its task anew (`chorus task start`), or make the folder again",
+        session.name, session.workspace_path
+    )))
+}
+
 /// Begins another process in a session that has none.
 async fn begin(
     app: &Arc<App>,
@@ -250,6 +262,7 @@ async fn begin(
     actor: Actor,
 ) -> Result<Session, Error> {
     let id = session.id;
+    refuse_homeless(&session)?;
     if !fresh {
         elsewhere::refuse_second(app, &session).await?;
     }

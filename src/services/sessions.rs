@@ -354,7 +354,7 @@ pub async fn attach_command(app: &Arc<App>, name: &str) -> Result<(Session, Vec<
     elsewhere::leave_alone(&session)?;
     if app.pane(session.id).is_none() {
         return Err(Error::conflict(format!(
-            "{0} has no terminal: it does not run; `chorus restart {0}` starts it again",
+            "{0} has no terminal: it does not run; `chorus resume {0}` goes on with it",
             session.name
         )));
     }

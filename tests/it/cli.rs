@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use chorus::cli::{Args, Exit};
 use clap::{Arg, Command, CommandFactory as _};
 
-use crate::harness::World;
+use crate::harness::{World, processes};
 use crate::permissions::ask;
 
 /// The commands that do something, by their whole names: `ps`, `rules add`, …
@@ -361,4 +361,20 @@ fn describe(text: &mut String, argument: &Arg) {
         })
         .collect();
     writeln!(text, "- `{short}{}`: {help}{default}{}", argument, values.concat()).expect("a text");
+}
+
+#[tokio::test]
+async fn a_page_that_nothing_opens_is_to_be_opened_by_hand() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::with_stand_in().await;
+    let opener = world.project().join("xdg-open");
+    for (ends, says) in [("0", "opened http"), ("3", "in a browser")] {
+        std::fs::write(&opener, format!("#!/bin/sh\nexit {ends}\n")).expect("an opener");
+        std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755))
+            .expect("its mode");
+        let mut open = world.command(env!("CARGO_BIN_EXE_chorus"));
+        open.arg("--data-dir").arg(world.data()).arg("open").env("PATH", world.project());
+        let said = processes::run(open).await.ok().stdout;
+        assert!(said.contains(says), "{ends}: {said}");
+    }
 }

@@ -104,6 +104,29 @@ async fn a_session_is_resumed_in_the_very_moment_in_which_it_ends() {
 }
 
 #[tokio::test]
+async fn a_session_whose_folder_is_gone_is_not_started_elsewhere() {
+    let world = World::with_stand_in().await;
+    let folder = world.project().join("worktree");
+    std::fs::create_dir(&folder).expect("a folder");
+    let here = json!({ "workspace_path": folder });
+    let agent = world.begin_with("a", &here).await;
+    world.post("/api/sessions/a/pause", &Value::Null).await.expect(200);
+    std::fs::remove_dir(&folder).expect("it is gone");
+    for what in ["resume", "restart"] {
+        let refused = world.post(&format!("/api/sessions/a/{what}"), &json!({})).await.expect(409);
+        assert!(
+            refused.text().contains("is gone") && refused.text().contains("worktree"),
+            "{}",
+            refused.text()
+        );
+    }
+    assert_eq!(world.session("a").await["status"], "paused");
+    std::fs::create_dir(&folder).expect("it is back");
+    world.post("/api/sessions/a/resume", &Value::Null).await.expect(202);
+    assert_ne!(world.agent("a").await.pid, agent.pid);
+}
+
+#[tokio::test]
 async fn a_pause_outlives_the_server() {
     let world = World::with_stand_in().await;
     world.begin("a").await;
