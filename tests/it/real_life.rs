@@ -54,10 +54,17 @@ async fn a_paused_session_goes_on_with_its_conversation() {
     let taken = world.post("/api/sessions", &json!({"name": "p"})).await.expect(409);
     assert!(taken.text().contains("called p already"), "{}", taken.text());
 
+    let ended = async || {
+        let known = world.get("/api/sessions/p/conversations").await.rows();
+        assert_eq!(known.len(), 1, "{known:?}");
+        !known[0]["ended_at"].is_null()
+    };
+    world.wait_for("its conversation has ended", ended).await;
     world.post("/api/sessions/p/resume", &Value::Null).await.expect(202);
     world.post("/api/sessions/p/resume", &Value::Null).await.expect(409);
     let view = world.wait_for_status("p", "idle").await;
     assert_eq!((&view["status"], conversation(&view)), (&json!("active"), before.clone()));
+    assert!(!ended().await, "it goes on");
     still_remembers(&world, "p", "scenario:hello please").await;
 }
 

@@ -320,6 +320,10 @@ impl Step<'_> {
         s.ending = false;
         s.pausing = false;
         s.limit = None;
+        if s.conversation.as_ref() == Some(conversation) {
+            // It has ended with the process, and goes on.
+            self.changes.push(Change::ConversationStarted(conversation.clone()));
+        }
         self.switch_conversation(conversation);
     }
 
