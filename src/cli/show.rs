@@ -230,6 +230,15 @@ pub fn permissions(
     if requests.is_empty() {
         say!("nothing waits for a decision");
     }
+    let at_terminal = |s: &&SessionView| {
+        s.runtime == Runtime::Tmux
+            && s.claude_status == ClaudeStatus::Waiting
+            && s.pending_permissions == 0
+    };
+    for s in sessions.iter().filter(at_terminal) {
+        let what = s.detail.waiting_for.as_deref().unwrap_or("a dialog");
+        say!("{} waits at its terminal: {} (chorus attach {})", s.name, line(what, 100), s.name);
+    }
     for r in requests {
         let name = sessions
             .iter()

@@ -49,6 +49,8 @@ async fn an_untrusted_folder_blocks_the_start_until_somebody_trusts_it() {
     let id = world.create("a", &json!({ "initial_prompt": "after the question" })).await;
     let remedy = blocked(&world, "a", "this folder is trusted").await;
     assert!(remedy.contains("trust it"), "{remedy}");
+    let waits = world.cli(&["permissions"]).await.ok().stdout;
+    assert!(waits.contains("this folder is trusted (chorus attach a)"), "{waits}");
 
     // A prompt is not typed into the question.
     let refused = world.post("/api/sessions/a/send", &json!({ "text": "1" })).await.expect(409);
