@@ -17,6 +17,9 @@ const SESSIONS: usize = 8;
 
 /// Measures latency on one connection and throughput on many.
 pub fn measure(bench: &mut Bench) -> Result<()> {
+    // What `full` cannot be faster than: a commit waits for one of these.
+    let flushes = machine::flushes(&Sandbox::new(&bench.chorus, None)?.path("flushed"))?;
+    bench.table.add("the disk itself: 64 KB and a flush", percentiles(&flushes), Target::NONE);
     for synchronous in ["normal", "full"] {
         let mut sandbox = Sandbox::new(&bench.chorus, None)?;
         sandbox.set("CHORUS_SYNCHRONOUS", synchronous);

@@ -1,8 +1,9 @@
 //! What the kernel tells of the machine and of processes.
 
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -58,6 +59,21 @@ pub fn is_zombie(pid: u32) -> bool {
 /// The fields after the name, which may hold anything.
 fn stat_fields(stat: &str) -> Vec<&str> {
     stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split_ascii_whitespace().collect()
+}
+
+/// How long the disk takes to keep 64 KB in a file that is there, again and again.
+pub fn flushes(file: &std::path::Path) -> Result<Vec<Duration>> {
+    let mut open = fs::OpenOptions::new().write(true).create_new(true).open(file)?;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        open.rewind()?;
+        let begun = Instant::now();
+        open.write_all(&[1; 64 << 10])?;
+        open.sync_data()?;
+        times.push(begun.elapsed());
+    }
+    // The first one makes the file.
+    Ok(times.split_off(1))
 }
 
 /// Compiles a small C program.

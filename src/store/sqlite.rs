@@ -40,8 +40,9 @@ pub enum Synchronous {
     Full,
 }
 
-/// Commits between two checkpoints. Each leaves some ten pages in the log.
-const CHECKPOINT_EVERY: u32 = 50;
+/// Commits between two checkpoints. Each leaves some ten pages in the log, or a hundred where 64 connections
+/// write at once. Whoever commits while the disk is flushed may wait for it, so that is not done often.
+const CHECKPOINT_EVERY: u32 = 200;
 
 /// The connections to one file.
 #[derive(Clone, Debug)]
@@ -85,7 +86,7 @@ impl Pools {
             .max_lifetime(None)
             .test_before_acquire(false)
             // Only in want of the other connection's checkpoints, which nobody has to wait for.
-            .connect_with(making.pragma("wal_autocheckpoint", "16000"))
+            .connect_with(making.pragma("wal_autocheckpoint", "32000"))
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
