@@ -12,18 +12,22 @@ const bar = document.getElementById("selection");
 // --- the outline follows the scroll ---
 
 let planned = false;
+let followed = false;
 
 function follow() {
   planned = false;
   const links = [...document.querySelectorAll("#outline a[data-line]")];
   if (!links.length) return;
+  // Who has scrolled the outline before this script was there stays where that led.
+  const left = !followed && document.getElementById("outline").scrollTop > 0;
+  followed = true;
   const top = items().find((i) => i.element.getBoundingClientRect().bottom > 96);
   // What is short and near the end never comes to the top.
   const atEnd = scrollY > 0 && innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
   const line = top && !atEnd ? top.end : Infinity;
   const now = links.findLast((a) => Number(a.dataset.line) <= line) ?? null;
   for (const a of links) {
-    if (a === now) { if (!a.hasAttribute("aria-current")) { a.setAttribute("aria-current", "true"); keepSeen(a); } }
+    if (a === now) { if (!a.hasAttribute("aria-current")) { a.setAttribute("aria-current", "true"); if (!left) keepSeen(a); } }
     else a.removeAttribute("aria-current");
   }
 }

@@ -182,7 +182,9 @@ async fn two_tasks_at_once_in_one_directory_edit_each_on_its_own_branch() {
     for name in ["one.txt", "two.txt"] {
         assert!(world.project().join(name).exists(), "{name} is in the one directory");
     }
-    assert_eq!(world.git(&["status", "--porcelain"]).await, "");
+    // The branch is there a moment before the directory's own state is.
+    let clean = async || world.git(&["status", "--porcelain"]).await.is_empty();
+    world.wait_for("nothing is left over in the directory", clean).await;
     // A third is denied a file of the first, with its owner's name.
     let third = world.work("Third", "first").await;
     let fourth = world.work("Fourth", "second").await;
