@@ -221,16 +221,19 @@ pub(super) async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<()
 /// Whether a draft is nobody's: Claude Code itself puts a prompt back into the box when it is
 /// interrupted before it has said anything.
 async fn brought_back(app: &App, session: SessionId, draft: &str) -> Result<bool, Error> {
-    // Behind it may be prompts that are still to be sent.
-    let most = QUEUE_LIMIT as u32 + 10;
-    let newest = messages::list(&app.db, session, store::Order::Newest, None, most).await?;
-    let said = |m: &&Message| {
-        m.agent_id.is_none() && m.delivery_status.is_none_or(|d| d == Delivery::Delivered)
-    };
     // The box breaks lines where it likes.
     let words = |text: &str| text.split_whitespace().collect::<String>();
-    Ok(newest.items.iter().find(said).is_some_and(|last| {
+    Ok(last_said(app, session).await?.is_some_and(|last| {
         last.direction == Direction::User && words(&last.content) == words(draft)
+    }))
+}
+
+/// The newest message that was said: prompts that are still to be sent may stand after it.
+async fn last_said(app: &App, session: SessionId) -> Result<Option<Message>, Error> {
+    let most = QUEUE_LIMIT as u32 + 10;
+    let newest = messages::list(&app.db, session, store::Order::Newest, None, most).await?;
+    Ok(newest.items.into_iter().find(|m| {
+        m.agent_id.is_none() && m.delivery_status.is_none_or(|d| d == Delivery::Delivered)
     }))
 }
 

@@ -88,6 +88,7 @@ test("click a document, content loads", async ({ page }) => {
   await expect(page.getByRole("heading", { name: "Refunds" })).toBeVisible();
   await page.getByRole("link", { name: "Source" }).click();
   await expect(line(page, 10)).toContainText("## Refunds");
+  await expect(page.locator("#link")).toHaveText("live");
   // What is written to the file is seen, and what was chosen stays chosen.
   await line(page, 12).locator(".no").click();
   write("docs/orders.md", SPEC.replace("How an order", "How each order"));

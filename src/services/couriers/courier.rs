@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{BOX_WAIT, SECOND_WAIT, brought_back, excerpt};
+use super::{BOX_WAIT, SECOND_WAIT, brought_back, excerpt, last_said};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
+use crate::clock;
 use crate::domain::ids::{MessageId, SessionId};
-use crate::domain::message::Delivery;
+use crate::domain::message::{Delivery, Direction};
 use crate::domain::observation::Fact;
 use crate::domain::prompt;
 use crate::domain::session::{ClaudeStatus, Sending, Source};
@@ -24,6 +25,8 @@ use crate::tmux::{Key, PaneId, TmuxError};
 
 /// How long Claude must have been idle before a prompt is typed. Milliseconds.
 const SETTLED_AFTER_MS: i64 = 250;
+/// How long Claude may take to put a prompt back that was interrupted. Milliseconds.
+const BROUGHT_BACK_WITHIN_MS: i64 = 2_000;
 /// Between the paste and Enter: an Enter that follows a large paste at once is swallowed.
 const BEFORE_ENTER: Duration = Duration::from_millis(60);
 /// How long Claude Code may take to confirm before Enter is pressed once more.
@@ -92,7 +95,7 @@ impl Courier {
         let id = self.session;
         let since = move |live: &Live| live.session(id).map(|s| s.state.evidence.at);
         if let Ok(Some(at)) = self.app.engine.read(since).await {
-            let rest = SETTLED_AFTER_MS.saturating_sub(crate::clock::now().ms_since(at));
+            let rest = SETTLED_AFTER_MS.saturating_sub(clock::now().ms_since(at));
             sleep(Duration::from_millis(u64::try_from(rest).unwrap_or(0))).await;
         }
     }
@@ -197,7 +200,8 @@ impl Courier {
         let mut cleared = false;
         loop {
             match terminal::input_box(&self.app, self.session).await.map_err(|e| e.to_string())? {
-                InputBox::Empty => return Ok(()),
+                InputBox::Empty if !self.may_be_brought_back().await => return Ok(()),
+                InputBox::Empty => {}
                 InputBox::Draft(text) => {
                     if !cleared && (order.force || self.brought_back(&text).await) {
                         cleared = terminal::clear_draft(&self.app, self.session, BOX_WAIT).await;
@@ -227,6 +231,17 @@ impl Courier {
             let pause = if began.elapsed() < BOX_WAIT { 100 } else { 1_000 };
             let _ = timeout(Duration::from_millis(pause), self.wake.notified()).await;
         }
+    }
+
+    /// Whether Claude has just become idle without an answer: it may be about to put the prompt back.
+    async fn may_be_brought_back(&self) -> bool {
+        let id = self.session;
+        let since = move |live: &Live| live.session(id).map(|s| s.state.evidence.at);
+        let since = self.app.engine.read(since).await.ok().flatten();
+        since.is_some_and(|at| clock::now().ms_since(at) < BROUGHT_BACK_WITHIN_MS)
+            && last_said(&self.app, id)
+                .await
+                .is_ok_and(|last| last.is_some_and(|m| m.direction == Direction::User))
     }
 
     async fn brought_back(&self, draft: &str) -> bool {
@@ -287,7 +302,7 @@ impl Courier {
     async fn observe(&self, fact: Fact) {
         crate::services::tell(
             &self.app,
-            Report::fact(self.session, Source::Chorus, crate::clock::now(), fact),
+            Report::fact(self.session, Source::Chorus, clock::now(), fact),
         )
         .await;
     }
