@@ -374,7 +374,8 @@ test("a session is paused, resumed, forked and ended from its page", async ({ pa
   const more = page.locator("#more summary");
   await more.click();
   await page.getByRole("button", { name: "Pause" }).click();
-  // As soon as it can be pressed, though the pause may not be over.
+  await expect(page.locator(".toast", { hasText: "Paused." })).toBeVisible();
+  await expect(page.locator("#session-state")).toHaveText("stopped");
   await page.getByRole("button", { name: "Resume" }).click();
   await expect(page.locator("#session-state")).toHaveText("idle");
   await more.click();
