@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::domain::hex::hex;
+
 /// Reads JSON. JavaScript cuts strings between the halves of a surrogate pair and writes the
 /// remaining half as an escape, which is no Unicode: such a half, and bytes that are no UTF-8,
 /// become U+FFFD. Nesting deeper than 128 levels is an error.
@@ -107,12 +109,7 @@ pub fn input_digest(tool: &str, input: &Value) -> String {
     if tool != "ExitPlanMode" {
         feed(&mut hash, None, input);
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
-        use std::fmt::Write as _;
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    hex(&hash.finalize())
 }
 
 /// Feeds a value, each with a tag so that different values cannot read the same. The depth is

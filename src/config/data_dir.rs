@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::domain::hex::hex;
+
 /// The files of a data folder.
 #[derive(Clone, Debug)]
 pub struct DataDir(pub PathBuf);
@@ -66,7 +68,7 @@ impl DataDir {
         }
         use sha2::{Digest, Sha256};
         let digest = Sha256::digest(self.0.as_os_str().as_encoded_bytes());
-        let short: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let short = hex(&digest[..8]);
         let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
             || PathBuf::from(format!("/tmp/chorus-{}", rustix::process::getuid().as_raw())),
             |d| PathBuf::from(d).join("chorus"),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
+use super::hex::hex;
 use super::ids::{RuleId, SessionId};
 use super::message::MessageSource;
 use super::permission::DecidedBy;
@@ -174,7 +175,7 @@ impl Entry {
                 None => hash.update("-"),
             }
         }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        hex(&hash.finalize())
     }
 }
 

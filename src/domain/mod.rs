@@ -9,6 +9,7 @@ pub mod document;
 pub mod event;
 pub mod excerpt;
 pub mod git;
+pub mod hex;
 pub mod ids;
 pub mod message;
 pub(crate) mod names;

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use utoipa::ToSchema;
 
+use super::hex::hex;
 use super::names::names;
 
 /// How long a prompt may be, in bytes, if the configuration says nothing else.
@@ -330,15 +331,6 @@ pub fn digest(text: &str) -> String {
     } else {
         hex(&Sha256::digest(plain.nfc().collect::<String>().as_bytes()))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 /// Whether a character is drawn as nothing and may be stripped on the way: Unicode's default

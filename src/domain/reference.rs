@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::document::Lines;
+use super::hex::hex;
 use super::ids::{DocumentId, ReferenceId, TaskId};
 use super::names::names;
 use super::time::Timestamp;
@@ -100,8 +101,7 @@ impl Reference {
 
 /// The fingerprint of a range's text: two texts with the same one are the same.
 pub fn fingerprint(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// Checks a note.

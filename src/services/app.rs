@@ -33,6 +33,7 @@ use crate::claude::screen::{Patterns, Screens};
 use crate::clock;
 use crate::config::{Config, DataDir, Loaded};
 use crate::domain::event::Event;
+use crate::domain::hex::hex;
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
@@ -289,7 +290,7 @@ impl App {
         hash.update(self.secret);
         hash.update(session.0.as_bytes());
         hash.update(purpose);
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        hex(&hash.finalize())
     }
 
     /// Where Claude Code's logs are taken in, once that is known.

@@ -6,6 +6,8 @@ use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
+
 /// The address that a page was asked for by, with other values for some of its parameters; an empty value takes its
 /// parameter away. Values have to be plain words.
 pub fn with(uri: &Uri, changes: &[(&str, &str)]) -> String {
@@ -26,7 +28,7 @@ pub fn with(uri: &Uri, changes: &[(&str, &str)]) -> String {
 /// as it holds anything.
 pub fn element_id(root: &str, path: &str) -> String {
     let digest = Sha256::new().chain_update(root).chain_update("\0").chain_update(path).finalize();
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    hex(&digest[..8])
 }
 
 /// Reads a field of a form: one that is left empty says nothing.

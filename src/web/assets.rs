@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use crate::api::problem::Problem;
+use crate::domain::hex::hex;
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]
@@ -23,8 +24,7 @@ pub static BASE: LazyLock<String> = LazyLock::new(|| {
             digest.update(file.metadata.sha256_hash());
         }
     }
-    let digest: String = digest.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-    format!("/assets/{digest}")
+    format!("/assets/{}", hex(&digest.finalize()[..8]))
 });
 
 /// Serves one. A page that was loaded from an older Chorus gets the present file, not to be kept.

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::document::{File, check_path};
+use crate::domain::hex::hex;
 
 /// The largest file whose content is read or written. Bytes.
 pub const LARGEST: u64 = 2 * 1024 * 1024;
@@ -74,7 +75,7 @@ impl Content {
 }
 
 fn etag(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(16).map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes)[..16])
 }
 
 /// A folder inside a root, and the name of a file in it.
