@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::middleware::from_fn;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -13,8 +12,8 @@ use utoipa::openapi::HttpMethod;
 
 use super::sessions::{import, life};
 use super::{
-    activity, audit, doc, documents, events, git, hooks, notices, permissions, projects,
-    references, refuse_large, retention, rules, sessions, settings, summary, tasks, templates,
+    activity, audit, doc, documents, events, git, hooks, limit_body, notices, permissions,
+    projects, references, retention, rules, sessions, settings, summary, tasks, templates,
     terminal, usage,
 };
 use crate::services::App;
@@ -50,8 +49,7 @@ macro_rules! endpoints {
                             &$module::[<__path_ $handler>]::path(),
                             serve(&$module::[<__path_ $handler>]::methods(), $module::$handler),
                         ))+)+
-                        .layer(DefaultBodyLimit::max($limit))
-                        .layer(from_fn(|request, next| refuse_large($limit, request, next)))
+                        .layer(from_fn(|request, next| limit_body($limit, request, next)))
                 }
             }
         }

@@ -32,7 +32,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -57,12 +57,13 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     Some(value.strip_prefix("Bearer ")?.trim().to_owned())
 }
 
-/// Refuses a body that says it is too large. It is read and thrown away first: a client that is
-/// still writing when the connection is closed does not hear the answer.
-async fn refuse_large(limit: usize, request: Request, next: Next) -> Response {
+/// Lets no body be read that is larger than this. One that says so is refused at once. It is read and
+/// thrown away first: a client that is still writing when the connection is closed does not hear the answer.
+async fn limit_body(limit: usize, mut request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok());
     let length: usize = length.and_then(|l| l.parse().ok()).unwrap_or(0);
     if length <= limit {
+        DefaultBodyLimit::max(limit).apply(&mut request);
         return next.run(request).await;
     }
     if length <= THROWN_AWAY {

@@ -25,8 +25,8 @@ pub async fn trace(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
         "request",
-        id = id.as_ref().and_then(|id| id.to_str().ok()),
-        method,
+        id = id.as_ref().and_then(|id| id.to_str().ok()).map(tracing::field::display),
+        method = %method,
         path = request.uri().path(),
     );
     let begun = Instant::now();

@@ -116,7 +116,7 @@ impl PermissionAsk {
 /// # Errors
 /// If the body is no JSON object, or a field that the event needs is missing or of another kind.
 pub fn parse(event: HookEvent, body: &[u8], at: Timestamp) -> Result<HookReport, HookError> {
-    let payload = match json::parse(body)? {
+    let mut payload = match json::parse(body)? {
         Value::Object(map) => Payload { event, map, at },
         other => {
             let found = kind(&other);
@@ -169,6 +169,11 @@ impl Payload {
         })
     }
 
+    /// A field's value, which may be large.
+    fn take(&mut self, field: &str) -> Option<Value> {
+        self.map.get_mut(field).map(Value::take)
+    }
+
     fn word(&self, field: &str) -> String {
         self.optional(field).unwrap_or_default()
     }
@@ -177,7 +182,7 @@ impl Payload {
         self.map.get(field).and_then(Value::as_bool).unwrap_or_default()
     }
 
-    fn tell(&self, report: &mut HookReport) -> Result<(), HookError> {
+    fn tell(&mut self, report: &mut HookReport) -> Result<(), HookError> {
         let fact = match self.event {
             HookEvent::SessionStart => {
                 if let Some(model) = self.optional("model") {
@@ -271,9 +276,9 @@ impl Payload {
         Ok(Fact::PromptSubmitted { digest, automatic })
     }
 
-    fn permission(&self, report: &HookReport) -> Result<PermissionAsk, HookError> {
+    fn permission(&mut self, report: &HookReport) -> Result<PermissionAsk, HookError> {
         let tool = self.required("tool_name")?;
-        let input = self.map.get("tool_input").cloned().unwrap_or_default();
+        let input = self.take("tool_input").unwrap_or_default();
         let suggestions = self.map.get("permission_suggestions").and_then(Value::as_array);
         Ok(PermissionAsk {
             input_digest: json::input_digest(&tool, &input),
@@ -285,11 +290,11 @@ impl Payload {
         })
     }
 
-    fn call(&self, report: &HookReport, status: ToolStatus) -> Result<ToolCall, HookError> {
+    fn call(&mut self, report: &HookReport, status: ToolStatus) -> Result<ToolCall, HookError> {
         Ok(ToolCall {
             id: ToolUseId(self.required("tool_use_id")?),
             tool: self.required("tool_name")?,
-            input: self.map.get("tool_input").cloned(),
+            input: self.take("tool_input"),
             status,
             result: None,
             duration_ms: self.map.get("duration_ms").and_then(Value::as_i64),

@@ -77,8 +77,13 @@ fn run(args: Args) -> Result<Exit> {
     let sources = Sources::of_process(args.config.clone(), args.flags());
     let loaded = sources.load().or_exit(Exit::Usage)?;
     let threads = if matches!(args.command, Command::Serve(_)) { 2 } else { 1 };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        // What the database answers comes from threads of its own, and all requests wait for it: it does not
+        // queue behind them.
+        .global_queue_interval(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match args.command {
             Command::Serve(_) => {

@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 use serde_json::json;
 
 use super::document::FileChange;
-use super::ids::{DocumentId, MessageId, ProjectId, SessionId};
+use super::ids::{DocumentId, MessageId, ProjectId, SessionId, ToolUseId};
 use super::message::MessageSource;
 use super::names::names;
-use super::record::{Message, ToolCall, Utterance};
+use super::record::{Message, ToolCall, ToolStatus, Utterance};
 use super::time::Timestamp;
 
 /// What an event is about. The names are the stream's `event:` field.
@@ -85,15 +85,26 @@ fn preview(text: &str) -> String {
 
 /// The event of a tool call's beginning or end. `tool` is its name, which `call` may not tell.
 pub fn tool_use(session: SessionId, tool: &str, call: &ToolCall) -> NewEvent {
-    let data = json!({
-        "session_id": session,
-        "tool_use_id": call.id,
-        "tool": tool,
-        "status": call.status,
-        "duration_ms": call.duration_ms,
-        "agent_id": call.agent_id,
-        "at": call.at,
-    });
+    // As most events are this one, its data is not made a value first.
+    #[derive(Serialize)]
+    struct Data<'a> {
+        session_id: SessionId,
+        tool_use_id: &'a ToolUseId,
+        tool: &'a str,
+        status: ToolStatus,
+        duration_ms: Option<i64>,
+        agent_id: Option<&'a str>,
+        at: Timestamp,
+    }
+    let data = Data {
+        session_id: session,
+        tool_use_id: &call.id,
+        tool,
+        status: call.status,
+        duration_ms: call.duration_ms,
+        agent_id: call.agent_id.as_deref(),
+        at: call.at,
+    };
     NewEvent::new(EventKind::ToolUse, session, call.at, &data)
 }
 
@@ -143,19 +154,13 @@ pub fn document_change(
     if let Some(old) = old_path {
         data["old_path"] = json!(old);
     }
-    let kind = EventKind::DocumentChange;
-    NewEvent { kind, session_id: None, at, dedupe_key: None, data: data.to_string() }
+    NewEvent::of(EventKind::DocumentChange, None, at, &data)
 }
 
 impl NewEvent {
     /// Makes an event of a session.
-    pub fn new(
-        kind: EventKind,
-        session: SessionId,
-        at: Timestamp,
-        data: &serde_json::Value,
-    ) -> Self {
-        Self { kind, session_id: Some(session), at, dedupe_key: None, data: data.to_string() }
+    pub fn new(kind: EventKind, session: SessionId, at: Timestamp, data: &impl Serialize) -> Self {
+        Self::of(kind, Some(session), at, data)
     }
 
     /// The same of something that need not have a session.
@@ -163,8 +168,10 @@ impl NewEvent {
         kind: EventKind,
         session: Option<SessionId>,
         at: Timestamp,
-        data: &serde_json::Value,
+        data: &impl Serialize,
     ) -> Self {
-        Self { kind, session_id: session, at, dedupe_key: None, data: data.to_string() }
+        // Data of ours has string keys and serialisers that do not fail.
+        let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
+        Self { kind, session_id: session, at, dedupe_key: None, data }
     }
 }

@@ -6,6 +6,7 @@ use super::text::containing;
 use super::{Cursor, Db, Page, Result, Tx, id, named, on, text};
 use crate::domain::document::{Category, Document, FileChange, LONGEST_PATH};
 use crate::domain::event::{self, NewEvent};
+use crate::domain::hex::hex;
 use crate::domain::ids::{DocumentId, ProjectId};
 use crate::domain::time::Timestamp;
 pub(super) use files::apply;
@@ -46,8 +47,8 @@ const CLEAR_REFERENCES: &str = "DELETE FROM document_references WHERE document_i
 const CLEAR: &str = "DELETE FROM documents WHERE project_id = $1";
 
 #[cfg(test)]
-pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    files::statements().chain([
+pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
+    files::statements(db).chain([
         BY_ID,
         BY_PATH,
         LIST,
@@ -141,7 +142,7 @@ pub async fn list(
     let documents = rows.into_iter().map(Row::document).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(documents, limit, |d| Cursor {
         at: i64::from(d.pinned),
-        id: format!("{}-{}", super::text::hex(d.path.as_bytes()), d.id),
+        id: format!("{}-{}", hex(d.path.as_bytes()), d.id),
     }))
 }
 

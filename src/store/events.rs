@@ -25,10 +25,10 @@ const BY_MINUTE: &str = "SELECT session_id, at / 60000, COUNT(*) FROM events \
      WHERE id > $1 AND id <= $2 AND at >= $3 AND session_id IS NOT NULL GROUP BY session_id, at / 60000";
 
 #[cfg(test)]
-pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
     APPEND
-        .statements()
-        .chain(APPEND_ONCE.statements())
+        .statements(db)
+        .chain(APPEND_ONCE.statements(db))
         .chain([AFTER, LAST_OF, LAST, FIRST, BY_MINUTE])
 }
 
@@ -113,26 +113,48 @@ pub(super) async fn append(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>
 /// Appends events that come once. It is this transaction's turn, so their ids follow one another;
 /// rows that come back one by one would cost more than all the rest.
 async fn all(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
-    for (sql, events) in APPEND.parts(&new) {
-        on!(write tx, c => {
+    let mut last = None;
+    for (sql, events) in APPEND.parts(tx, &new) {
+        last = on!(write tx, c => {
             let mut query = sqlx::query(sql);
             for e in events {
                 query = query.bind(e.at.0).bind(e.kind.as_str())
                     .bind(e.session_id.map(|s| s.to_string())).bind(&e.data);
             }
-            query.execute(c).await?;
+            query.execute(c).await?.last_id()
         });
     }
-    let last: i64 = on!(write tx, c => sqlx::query_scalar(LAST).fetch_one(c).await?);
+    let last = match last {
+        Some(last) => last,
+        None => on!(write tx, c => sqlx::query_scalar(LAST).fetch_one(c).await?),
+    };
     let before = last - i64::try_from(new.len()).unwrap_or(i64::MAX);
     Ok((before + 1..).zip(new).map(|(id, event)| Event { id, event }).collect())
+}
+
+/// What a database tells of an `INSERT` besides.
+trait Inserted {
+    /// The id of the last row, where it tells that.
+    fn last_id(&self) -> Option<i64>;
+}
+
+impl Inserted for sqlx::sqlite::SqliteQueryResult {
+    fn last_id(&self) -> Option<i64> {
+        Some(self.last_insert_rowid())
+    }
+}
+
+impl Inserted for sqlx::postgres::PgQueryResult {
+    fn last_id(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Appends events that may have come before.
 async fn once(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
     let mut ids = Vec::with_capacity(new.len());
     let mut keys = HashSet::new();
-    for (sql, events) in APPEND_ONCE.parts(&new) {
+    for (sql, events) in APPEND_ONCE.parts(tx, &new) {
         let rows: Vec<(i64, Option<String>)> = on!(write tx, c => {
             let mut query = sqlx::query_as(sql);
             for e in events {

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use sha2::{Digest, Sha256};
 
 use super::bulk::Bulk;
-use super::text::{containing, hex};
+use super::text::containing;
 use super::{Cursor, Db, Order, Page, Result, Tx, id, json, key, named, on, text, to_json};
+use crate::domain::hex::hex;
 use crate::domain::ids::{ConversationId, SessionId, TaskId, ToolUseId};
 use crate::domain::record::{CommandLog, ToolCall, ToolStatus};
 use crate::domain::time::Timestamp;
@@ -65,8 +66,8 @@ static KNOWN: LazyLock<Bulk> = LazyLock::new(|| {
 });
 // A later source fills in what an earlier one did not know. A final status is never taken back.
 static UPSERT: LazyLock<Bulk> = LazyLock::new(|| {
-    let task = |first| format!("(SELECT task_id FROM sessions WHERE id = ${first})");
-    Bulk::with(UPSERT_INTO, 12, task, UPSERT_DO)
+    let task = |session: &str| format!("(SELECT task_id FROM sessions WHERE id = {session})");
+    Bulk::with(UPSERT_INTO, 13, task, UPSERT_DO)
 });
 const UPSERT_INTO: &str = "INSERT INTO command_logs (session_id, conversation_id, tool_use_id, \
      tool, input, result, result_bytes, result_sha256, status, duration_ms, agent_id, timestamp, task_id)";
@@ -92,9 +93,9 @@ const TODOS: &str = "SELECT tool, input, result FROM command_logs WHERE session_
      AND status = 'completed' ORDER BY id DESC LIMIT $3";
 
 #[cfg(test)]
-pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
     let others = [LIST, LIST_NEWEST, BEFORE, BY_CALL, AGENTS, KEEP_OUTPUT, OUTPUT, TODOS];
-    KNOWN.statements().chain(UPSERT.statements()).chain(others)
+    KNOWN.statements(db).chain(UPSERT.statements(db)).chain(others)
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -301,7 +302,7 @@ pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<Stri
         tools.extend(now.iter().map(tool));
         let news = now.iter().zip(&tools[before..]).filter(|(_, tool)| tool.is_some());
         let news: Vec<&Told> = news.map(|(told, _)| told).collect();
-        for (sql, part) in UPSERT.parts(&news) {
+        for (sql, part) in UPSERT.parts(tx, &news) {
             upsert_part(tx, sql, part).await?;
         }
         for told in news {
@@ -314,7 +315,7 @@ pub(super) async fn upsert(tx: &mut Tx, told: &[Told]) -> Result<Vec<Option<Stri
 
 async fn known(tx: &mut Tx, told: &[Told]) -> Result<HashMap<(String, String), Known>> {
     let mut known = HashMap::new();
-    for (sql, part) in KNOWN.parts(told) {
+    for (sql, part) in KNOWN.parts(tx, told) {
         type Row = (String, String, String, String, bool, bool, bool, i64);
         let rows: Vec<Row> = on!(write tx, c => {
             let mut query = sqlx::query_as(sql);
@@ -352,7 +353,7 @@ async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[&Told]) -> Result<(
                 .bind(cut(result).map(|r| hex(&Sha256::digest(r.as_bytes()))))
                 .bind(call.status.as_str()).bind(call.duration_ms)
                 .bind(call.agent_id.as_deref().map(text))
-                .bind(call.at.0);
+                .bind(call.at.0).bind(session.to_string());
         }
         query.execute(c).await?;
     });

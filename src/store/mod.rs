@@ -202,6 +202,14 @@ impl Db {
 }
 
 impl Tx {
+    /// Notes that so many rows are written, which SQLite's checkpoints are made by.
+    fn count(&mut self, rows: usize) {
+        match self {
+            Self::Sqlite(tx) => tx.count(rows),
+            Self::Postgres(_) => {}
+        }
+    }
+
     /// Waits until it is this transaction's turn to give events their ids. On SQLite it is, from the
     /// beginning.
     async fn take_turn(&mut self) -> Result<()> {
@@ -230,7 +238,7 @@ impl Tx {
 
 /// Every statement, for the test that prepares them all.
 #[cfg(test)]
-fn statements() -> Vec<&'static str> {
+fn statements(db: &Db) -> Vec<&'static str> {
     let fixed = [
         activity::STATEMENTS,
         audit::STATEMENTS,
@@ -245,9 +253,9 @@ fn statements() -> Vec<&'static str> {
         templates::STATEMENTS,
         usage::STATEMENTS,
     ];
-    let sized = events::statements().chain(logs::statements()).chain(sessions::statements());
+    let sized = events::statements(db).chain(logs::statements(db)).chain(sessions::statements(db));
     let sized = sized.chain(retention::statements()).chain(tasks::statements());
-    let sized = sized.chain(documents::statements());
+    let sized = sized.chain(documents::statements(db));
     fixed.concat().into_iter().chain(sized).collect()
 }
 

@@ -59,8 +59,8 @@ const SAVE_TYPES: [&str; 12] = [
 const SAVE_ON: &str = "WHERE sessions.id = v.column1";
 
 #[cfg(test)]
-pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    SAVE.statements().chain([
+pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
+    SAVE.statements(db).chain([
         LIVE,
         BY_ID,
         BY_IDEMPOTENCY_KEY,
@@ -197,7 +197,7 @@ pub(super) async fn set_task(tx: &mut Tx, session: SessionId, task: Option<TaskI
 
 /// Saves sessions, each of them once; not what they work on.
 pub(super) async fn save(tx: &mut Tx, sessions: &[Session]) -> Result<()> {
-    for (sql, part) in SAVE.parts(sessions) {
+    for (sql, part) in SAVE.parts(tx, sessions) {
         on!(write tx, c => {
             let mut query = sqlx::query(sql);
             for s in part {

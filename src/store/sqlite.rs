@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,10 @@ pub(super) const SIZE: &str = "SELECT (page_count - freelist_count) * page_size 
 // So many pages at once: the writer waits meanwhile.
 pub(super) const GIVE_BACK: &str = "PRAGMA incremental_vacuum(2000)";
 const BACKUP: &str = "VACUUM INTO $1";
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[TABLES, INTEGRITY, SIZE, GIVE_BACK, BACKUP];
+pub(super) const STATEMENTS: &[&str] = &[TABLES, INTEGRITY, SIZE, GIVE_BACK, BACKUP, CHECKPOINT];
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +41,10 @@ pub enum Synchronous {
     Full,
 }
 
-/// Commits between two checkpoints. Each leaves some ten pages in the log, or a hundred where 64 connections
-/// write at once. Whoever commits while the disk is flushed may wait for it, so that is not done often.
-const CHECKPOINT_EVERY: u32 = 200;
+/// Rows that are written between two checkpoints. That leaves 10 to 20 MB in the log, which is written again
+/// and again: what is on the disk and in memory already costs half of what a log that grows does. Whoever
+/// commits during a checkpoint may wait for the disk, so it is not done more often.
+const CHECKPOINT_AFTER: usize = 1_200;
 
 /// The connections to one file.
 #[derive(Clone, Debug)]
@@ -75,7 +77,7 @@ impl Pools {
             .pragma("journal_size_limit", "67108864")
             // What a statement may have to take back is not worth a file.
             .pragma("temp_store", "MEMORY")
-            .statement_cache_capacity(64)
+            .statement_cache_capacity(128)
             .disable_statement_logging();
         // Of databases that are made from now on: what retention frees can go back to the disk.
         let making = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
@@ -85,7 +87,7 @@ impl Pools {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            // Only in want of the other connection's checkpoints, which nobody has to wait for.
+            // Only in want of the checkpoints below, for which nobody has to wait.
             .connect_with(making.pragma("wal_autocheckpoint", "32000"))
             .await?;
         let read = SqlitePoolOptions::new()
@@ -94,7 +96,8 @@ impl Pools {
             .connect_lazy_with(options.clone().read_only(true).create_if_missing(false));
         let own = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
         let committed = Arc::<Committed>::default();
-        let checkpoints = tokio::spawn(checkpoints(own, committed.clone())).abort_handle();
+        let checkpoints = checkpoints(own, write.clone(), committed.clone());
+        let checkpoints = tokio::spawn(checkpoints).abort_handle();
         Ok(Self { read, write, committed, checkpoints })
     }
 
@@ -107,7 +110,7 @@ impl Pools {
     /// Begins to write: takes the lock at once, as it is needed anyway.
     pub(super) async fn begin(&self) -> Result<Writing> {
         let transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Writing { transaction, committed: self.committed.clone() })
+        Ok(Writing { transaction, rows: 0, committed: self.committed.clone() })
     }
 
     pub(super) async fn close(&self) {
@@ -117,24 +120,30 @@ impl Pools {
     }
 }
 
-/// Counts commits.
+/// How much was written since the last checkpoint.
 #[derive(Debug, Default)]
 struct Committed {
-    count: AtomicU32,
+    rows: AtomicUsize,
     enough: Notify,
 }
 
 /// A writing transaction.
 pub struct Writing {
     pub(super) transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+    rows: usize,
     committed: Arc<Committed>,
 }
 
 impl Writing {
+    /// Notes that so many rows are written.
+    pub(super) fn count(&mut self, rows: usize) {
+        self.rows += rows;
+    }
+
     pub(super) async fn commit(self) -> Result<()> {
         self.transaction.commit().await?;
-        let count = self.committed.count.fetch_add(1, Ordering::Relaxed);
-        if count.is_multiple_of(CHECKPOINT_EVERY) {
+        let before = self.committed.rows.fetch_add(self.rows, Ordering::Relaxed);
+        if before + self.rows >= CHECKPOINT_AFTER {
             self.committed.enough.notify_one();
         }
         Ok(())
@@ -144,12 +153,17 @@ impl Writing {
 /// Carries what was committed from the log into the database, again and again.
 ///
 /// SQLite would have the commit do it that fills the log, and whoever waits for that one would wait
-/// for the disk. Another connection can do it while commits go on.
-async fn checkpoints(pool: SqlitePool, committed: Arc<Committed>) {
+/// for the disk. Another connection does nearly all of it while commits go on. The little that they add
+/// meanwhile is carried over while none is made: then all of the log is in the database, and the next
+/// commit begins it anew.
+async fn checkpoints(own: SqlitePool, write: SqlitePool, committed: Arc<Committed>) {
     loop {
         committed.enough.notified().await;
-        if let Err(e) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&pool).await {
-            tracing::debug!(error = %e, "no checkpoint was made; the next one does it all");
+        for pool in [&own, &write] {
+            if let Err(e) = sqlx::query(CHECKPOINT).execute(pool).await {
+                tracing::debug!(error = %e, "no checkpoint was made; the next one does it all");
+            }
         }
+        committed.rows.store(0, Ordering::Relaxed);
     }
 }

@@ -98,7 +98,7 @@ async fn every_statement_can_be_prepared(db: &Db) {
         Db::Sqlite(_) => sqlite::STATEMENTS,
         Db::Postgres(_) => postgres::STATEMENTS,
     };
-    for sql in statements().into_iter().chain(special.iter().copied()) {
+    for sql in statements(db).into_iter().chain(special.iter().copied()) {
         let statement = sqlx::AssertSqlSafe(sql).into_sql_str();
         let problem = match db {
             Db::Sqlite(pools) => pools.write.prepare(statement).await.err(),

@@ -5,13 +5,19 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::hex::hex;
+
 /// The longest key that is kept as it is. PostgreSQL's indexes take 2,704 bytes an entry, and some
 /// have two keys. Bytes.
 const LONGEST_KEY: usize = 512;
 
 /// Text without NUL, which PostgreSQL cannot hold: it becomes U+FFFD.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// The same for what is in an index: of a key that is too long the beginning is kept, and a digest
@@ -35,15 +41,6 @@ pub(super) fn containing(part: &str) -> String {
         pattern.push(c);
     }
     pattern + "%"
-}
-
-/// Bytes as text.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
 }
 
 #[cfg(test)]

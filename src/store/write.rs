@@ -288,6 +288,7 @@ impl Made {
 impl Tx {
     /// Writes all of it, and tells which events it made, in order.
     pub async fn apply(&mut self, writes: Vec<Write>) -> Result<Vec<Event>> {
+        self.count(writes.len());
         let mut made = Made::default();
         for write in writes {
             self.write(write, &mut made).await?;

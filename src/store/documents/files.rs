@@ -41,9 +41,9 @@ static CHANGE: LazyLock<Bulk> = LazyLock::new(|| {
 });
 
 #[cfg(test)]
-pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
     let fixed = [KNOWN, KNOWN_AT, WITH_INODE, MOVE, FORGET, MISS];
-    INSERT.statements().chain(CHANGE.statements()).chain(fixed)
+    INSERT.statements(db).chain(CHANGE.statements(db)).chain(fixed)
 }
 
 /// What is known of a document's file.
@@ -190,7 +190,7 @@ async fn update(tx: &mut Tx, changes: &[Change], at: Timestamp) -> Result<()> {
         _ => None,
     };
     let changed: Vec<(DocumentId, File)> = changes.iter().filter_map(of).collect();
-    for (sql, part) in CHANGE.parts(&changed) {
+    for (sql, part) in CHANGE.parts(tx, &changed) {
         on!(write tx, c => {
             let mut query = sqlx::query(sql);
             for (id, file) in part {
@@ -215,7 +215,7 @@ async fn insert(
     };
     let created: Vec<File> = changes.iter().filter_map(of).collect();
     let mut ids = HashMap::with_capacity(created.len());
-    for (sql, part) in INSERT.parts(&created) {
+    for (sql, part) in INSERT.parts(tx, &created) {
         let rows: Vec<(i64, String)> = on!(write tx, c => {
             let mut query = sqlx::query_as(sql);
             for file in part {
