@@ -210,15 +210,15 @@ impl Payload {
             }
             HookEvent::PostToolUse => {
                 let mut call = self.call(report, ToolStatus::Completed)?;
-                call.result =
-                    self.map.get("tool_response").and_then(|r| result_text(&call.tool, r));
+                let response = self.map.get("tool_response");
+                call.result = response.and_then(|r| result_text(&call.tool, r)).map(Into::into);
                 finished(call, report)
             }
             HookEvent::PostToolUseFailure => {
                 let interrupted = self.flag("is_interrupt");
                 let status = if interrupted { ToolStatus::Interrupted } else { ToolStatus::Error };
                 let mut call = self.call(report, status)?;
-                call.result = self.optional("error");
+                call.result = self.optional("error").map(Into::into);
                 finished(call, report)
             }
             HookEvent::Stop => Fact::TurnEnded { background: self.background() },

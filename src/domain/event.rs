@@ -1,5 +1,7 @@
 //! Events: the append-only log that the live stream, webhooks and notifications are made of.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -64,7 +66,7 @@ pub struct NewEvent {
     /// Set where a source may deliver the same event twice: the second one is dropped.
     pub dedupe_key: Option<String>,
     /// Its data as JSON, rendered once.
-    pub data: String,
+    pub data: Arc<str>,
 }
 
 /// An event as the log holds it.
@@ -172,6 +174,6 @@ impl NewEvent {
     ) -> Self {
         // Data of ours has string keys and serialisers that do not fail.
         let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-        Self { kind, session_id: session, at, dedupe_key: None, data }
+        Self { kind, session_id: session, at, dedupe_key: None, data: data.into() }
     }
 }

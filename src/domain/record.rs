@@ -3,6 +3,8 @@
 //! Either source may come first and either may be missing. Rows are unique by Claude Code's own
 //! ids, so that one utterance or tool call is one row however often it is heard of.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,8 +46,8 @@ pub struct ToolCall {
     pub input: Option<serde_json::Value>,
     /// How far it has come.
     pub status: ToolStatus,
-    /// Its result as text.
-    pub result: Option<String>,
+    /// Its result as text, which goes into the store as it is.
+    pub result: Option<Arc<str>>,
     /// How long the tool itself ran, without any wait for a permission. Milliseconds.
     pub duration_ms: Option<i64>,
     /// The sub-agent that called.

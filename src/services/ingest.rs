@@ -1,5 +1,6 @@
 //! Taking in hooks: from Claude Code over the socket, and from the spool.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
@@ -342,11 +343,17 @@ pub fn scrub_records(records: &mut [Record]) {
                 if let Some(input) = &mut call.input {
                     scrub_json(input);
                 }
-                if let Some(result) = &mut call.result {
-                    *result = scrub(result).into_owned();
+                if let Some(result) = &mut call.result
+                    && let Cow::Owned(clean) = scrub(result)
+                {
+                    *result = clean.into();
                 }
             }
-            Record::Said(u) => u.text = scrub(&u.text).into_owned(),
+            Record::Said(u) => {
+                if let Cow::Owned(clean) = scrub(&u.text) {
+                    u.text = clean;
+                }
+            }
             Record::Usage(_) | Record::Total(_) => {}
         }
     }

@@ -49,7 +49,7 @@ impl Row {
             session_id: session,
             at: Timestamp(self.at),
             dedupe_key: None,
-            data: self.data,
+            data: self.data.into(),
         };
         Ok(Event { id: self.id, event })
     }
@@ -119,7 +119,7 @@ async fn all(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
             let mut query = sqlx::query(sql);
             for e in events {
                 query = query.bind(e.at.0).bind(e.kind.as_str())
-                    .bind(e.session_id.map(|s| s.to_string())).bind(&e.data);
+                    .bind(e.session_id.map(|s| s.to_string())).bind(e.data.clone());
             }
             query.execute(c).await?.last_id()
         });
@@ -159,7 +159,7 @@ async fn once(tx: &mut Tx, new: Vec<NewEvent>) -> Result<Vec<Event>> {
             let mut query = sqlx::query_as(sql);
             for e in events {
                 query = query.bind(e.at.0).bind(e.kind.as_str())
-                    .bind(e.session_id.map(|s| s.to_string())).bind(&e.data)
+                    .bind(e.session_id.map(|s| s.to_string())).bind(e.data.clone())
                     .bind(e.dedupe_key.as_deref().map(key));
             }
             query.fetch_all(c).await?

@@ -1,7 +1,8 @@
 //! The command log.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 
@@ -342,15 +343,18 @@ async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[&Told]) -> Result<(
     on!(write tx, c => {
         let mut query = sqlx::query(sql);
         for Told { session, conversation, call, .. } in told {
-            let result = call.result.as_deref().map(text);
-            let result = result.as_deref();
+            let result = call.result.as_ref().map(whole);
+            let result = result.as_ref();
             query = query
                 .bind(session.to_string()).bind(conversation.as_ref().map(|c| key(&c.0)))
                 .bind(key(&call.id.0)).bind(text(&call.tool))
                 .bind(call.input.as_ref().map_or_else(|| "null".to_owned(), to_json))
-                .bind(result.map(|r| r[..r.floor_char_boundary(RESULT_LIMIT)].to_owned()))
+                .bind(result.map(|r| match cut(r) {
+                    Some(_) => r[..r.floor_char_boundary(RESULT_LIMIT)].into(),
+                    None => r.clone(),
+                }))
                 .bind(result.map(|r| i64::try_from(r.len()).unwrap_or(i64::MAX)))
-                .bind(cut(result).map(|r| hex(&Sha256::digest(r.as_bytes()))))
+                .bind(result.and_then(cut).map(|r| hex(&Sha256::digest(r.as_bytes()))))
                 .bind(call.status.as_str()).bind(call.duration_ms)
                 .bind(call.agent_id.as_deref().map(text))
                 .bind(call.at.0).bind(session.to_string());
@@ -360,16 +364,24 @@ async fn upsert_part(tx: &mut Tx, sql: &'static str, told: &[&Told]) -> Result<(
     Ok(())
 }
 
-/// The result, if it is too long for its row.
-fn cut(result: Option<&str>) -> Option<&str> {
-    result.filter(|r| r.len() > RESULT_LIMIT)
+/// A result as it can be kept.
+fn whole(result: &Arc<str>) -> Arc<str> {
+    match text(result) {
+        Cow::Borrowed(_) => result.clone(),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+/// A result that is too long for its row.
+fn cut(result: &Arc<str>) -> Option<&Arc<str>> {
+    Some(result).filter(|r| r.len() > RESULT_LIMIT)
 }
 
 async fn keep_output(tx: &mut Tx, Told { session, call, .. }: &Told) -> Result<()> {
-    let result = call.result.as_deref().map(text);
-    if let Some(whole) = cut(result.as_deref()) {
+    let result = call.result.as_ref().map(whole);
+    if let Some(whole) = result.as_ref().and_then(cut) {
         on!(execute tx, sqlx::query(KEEP_OUTPUT)
-            .bind(session.to_string()).bind(key(&call.id.0)).bind(whole).bind(call.at.0));
+            .bind(session.to_string()).bind(key(&call.id.0)).bind(whole.clone()).bind(call.at.0));
     }
     Ok(())
 }

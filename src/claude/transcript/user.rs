@@ -104,6 +104,6 @@ impl Line<'_> {
         };
         self.item.facts.push(Fact::ToolFinished { tool_use: ToolUseId(id.to_owned()), denied });
         let call = self.call(id, status);
-        self.item.records.push(Record::Tool(ToolCall { result, ..call }));
+        self.item.records.push(Record::Tool(ToolCall { result: result.map(Into::into), ..call }));
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn whatever_text_comes_it_is_kept(db: &Db) {
         let mut told = call(&session, &odd, ToolStatus::Completed, 9);
         if let Write::Tool { call, conversation: of, .. } = &mut told {
             call.tool.clone_from(&odd);
-            call.result = Some(odd.repeat(60 * 1024 / odd.len()));
+            call.result = Some(odd.repeat(60 * 1024 / odd.len()).into());
             call.agent_id = Some(odd.clone());
             call.input = Some(json!(odd));
             *of = Some(conversation.clone());
