@@ -24,8 +24,9 @@ use crate::store::{Db, StoreError, Write, events};
 
 /// Jobs that may wait. Callers beyond that wait to be let in, which is the back-pressure.
 const QUEUE: usize = 4_096;
-/// Jobs that share one commit at most.
-const GROUP: usize = 512;
+/// Jobs that share one commit at most. Not all that wait: while one group is committed, those of the one
+/// before hear of it and come again, so that neither the database nor they stand still in turn.
+const GROUP: usize = 32;
 /// How long the store may take for one commit, or to be read again.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Events that are read at once after the store was away.

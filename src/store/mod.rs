@@ -115,7 +115,7 @@ macro_rules! on {
     (write $tx:expr, $c:ident => $body:expr) => {
         match $tx {
             $crate::store::Tx::Sqlite(tx) => {
-                let $c = &mut *tx.transaction;
+                let $c = tx.connection()?;
                 $body
             }
             $crate::store::Tx::Postgres(tx) => {

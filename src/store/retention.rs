@@ -185,7 +185,7 @@ pub async fn size(db: &Db) -> Result<i64> {
 /// Gives free pages of the database's file back to the disk. PostgreSQL does so by itself.
 pub async fn give_back(db: &Db) -> Result<()> {
     if let Db::Sqlite(pools) = db {
-        sqlx::query(sqlite::GIVE_BACK).execute(&pools.write).await?;
+        pools.give_back().await?;
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ impl Db {
     pub async fn migrate(&self) -> Result<Vec<String>> {
         let before = self.applied().await?;
         match self {
-            Self::Sqlite(pools) => sqlite::MIGRATIONS.run(&pools.write).await?,
+            Self::Sqlite(pools) => pools.migrate().await?,
             Self::Postgres(pools) => pools.migrate().await?,
         }
         let mut after = self.applied().await?;

@@ -11,8 +11,8 @@ use sqlx::{Executor as _, SqlSafeStr as _};
 use super::messages::Outgoing;
 use super::schema::{Owner, TABLES};
 use super::{
-    Cursor, Db, Order, Place, SettledPermission, Synchronous, Write, conversations, events, logs,
-    messages, permissions, postgres, projects, rules, sessions, sqlite, statements,
+    Cursor, Db, Order, Place, SettledPermission, Synchronous, Tx, Write, conversations, events,
+    logs, messages, permissions, postgres, projects, rules, sessions, sqlite, statements,
 };
 use crate::domain::event::{Event, EventKind, NewEvent};
 use crate::domain::git::GitSettings;
@@ -98,11 +98,12 @@ async fn every_statement_can_be_prepared(db: &Db) {
         Db::Sqlite(_) => sqlite::STATEMENTS,
         Db::Postgres(_) => postgres::STATEMENTS,
     };
+    let mut tx = db.begin().await.expect("a transaction");
     for sql in statements(db).into_iter().chain(special.iter().copied()) {
         let statement = sqlx::AssertSqlSafe(sql).into_sql_str();
-        let problem = match db {
-            Db::Sqlite(pools) => pools.write.prepare(statement).await.err(),
-            Db::Postgres(pools) => pools.write.prepare(statement).await.err(),
+        let problem = match &mut tx {
+            Tx::Sqlite(tx) => tx.connection().expect("open").prepare(statement).await.err(),
+            Tx::Postgres(tx) => tx.transaction.prepare(statement).await.err(),
         };
         assert!(problem.is_none(), "{sql}\n{problem:?}");
     }
