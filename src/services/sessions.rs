@@ -166,10 +166,10 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
         if let Some(twin) = key.as_deref().and_then(|k| live.session_of_key(k)) {
             return Ok(Some(twin));
         }
+        prepared.begin(live, unit, None)?;
         if let Some(key) = key {
             live.remember_session_key(key, id);
         }
-        prepared.begin(live, unit, None)?;
         Ok::<_, Error>(None)
     };
     if let Some(twin) = app.engine.run(begin).await? {
