@@ -21,6 +21,7 @@ mod harness;
 mod hooks;
 mod life;
 mod lists;
+mod life_cut_short;
 mod notices;
 mod notices_terminal;
 mod operations;
