@@ -1,14 +1,15 @@
 //! What is asked for while something else is under way, and who asks and does not wait.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::harness::{Agent, World, signal};
+use crate::harness::{Agent, World, processes, signal};
 use crate::tasks::{make, task};
 use crate::tasks_follow::{begin, wait_until};
 
@@ -56,4 +57,61 @@ async fn who_hangs_up_has_asked_all_the_same() {
             rows.iter().all(|session| session["id"] != other.session)
         })
         .await;
+}
+
+/// The processes of a session.
+fn processes_of(world: &World, session: &str) -> BTreeSet<u32> {
+    let of_session = |pid: &u32| {
+        processes::environment(*pid).get("CHORUS_SESSION").is_some_and(|id| id == session)
+    };
+    processes::living_in(&world.home()).into_iter().filter(of_session).collect()
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_or_set_aside_while_it_is_launched_does_not_start() {
+    let world = World::with_stand_in().await;
+    world.begin("first").await;
+    let tmux = world.tmux(&["display-message", "-p", "-t", "=claude-first:", "#{pid}"]).await.ok();
+    let tmux: u32 = tmux.stdout.trim().parse().expect("tmux's process");
+    for (name, method, path) in [
+        ("paused", "POST", "/api/sessions/paused/pause"),
+        ("ended", "DELETE", "/api/sessions/ended"),
+    ] {
+        // Now a launch takes as long as the story wants.
+        signal(tmux, Signal::STOP);
+        let new = json!({ "initial_prompt": "spend something" });
+        let launch = world.create(name, &new);
+        let called_off = async {
+            let id = world
+                .wait_for("its launch is under way", async || {
+                    let answer = world.get(format!("/api/sessions/{name}")).await;
+                    answer.json()["id"].as_str().map(str::to_owned)
+                })
+                .await;
+            let taken = async {
+                world
+                    .wait_for("it is taken", async || {
+                        let view = world.session(&id).await;
+                        view["status"] == "paused"
+                            || world.log().contains(&format!("session {id} is ended on request"))
+                    })
+                    .await;
+                signal(tmux, Signal::CONT);
+            };
+            let asked = world.request(method, path).json(&json!({})).send();
+            let (answer, ()) = tokio::join!(asked, taken);
+            assert!(answer.status < 300, "{}", answer.text());
+        };
+        let (id, ()) = tokio::join!(launch, called_off);
+        let view = world.wait_for_status(&id, "stopped").await;
+        assert_eq!((&view["pid"], processes_of(&world, &id)), (&Value::Null, BTreeSet::new()));
+        let status = if name == "paused" { "paused" } else { "completed" };
+        assert_eq!(view["status"], status, "{view}");
+        let said = world.get(format!("/api/sessions/{id}/messages")).await.rows();
+        assert_eq!(said[0]["delivery_status"], "undelivered", "{said:?}");
+    }
+    let panes = world.tmux(&["list-sessions", "-F", "#{session_name}"]).await.ok().stdout;
+    assert!(!panes.contains("claude-ended") && !panes.contains("claude-paused"), "{panes}");
+    world.post("/api/sessions/paused/resume", &Value::Null).await.expect(202);
+    world.agent("paused").await;
 }
