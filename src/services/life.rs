@@ -153,6 +153,7 @@ pub async fn pause(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, 
         .engine
         .run(move |live, unit| {
             // It may have ended by itself long ago.
+            refuse_namesake(live, &session)?;
             unit.write(Write::Audit(act(unit.now, actor, "session.paused", &session)));
             live.admit(session);
             Present::told(live, unit, id, Fact::PauseRequested)
@@ -243,19 +244,13 @@ pub async fn fork(
             )));
         }
     };
-    let fallback = SessionName::new(&format!("{}-fork", session.name)).ok();
-    let name = match new_name {
-        Some(name) => Some(name),
-        None => {
-            let wanted = fallback.unwrap_or_else(|| session.name.numbered(2));
-            Some(app.engine.read(move |live| live.free_name(&wanted)).await?)
-        }
-    };
+    let like = SessionName::new(&format!("{}-fork", session.name));
+    let like = like.unwrap_or_else(|_| session.name.numbered(2));
     let new = New {
         // Where the other one works there may be this one too.
         managed: true,
-        name,
-        like: None,
+        name: new_name,
+        like: Some(like),
         project: Some(session.project_id),
         prompt,
         source,
@@ -276,6 +271,18 @@ fn refuse_homeless(session: &Session) -> Result<(), Error> {
     Err(Error::conflict(format!(
         "the folder that {} works in is gone: {}; start its task anew (`chorus task start`), or make the folder again",
         session.name, session.workspace_path
+    )))
+}
+
+/// Refuses to have a session live again whose name is another's by now.
+fn refuse_namesake(live: &Live, session: &Session) -> Result<(), Error> {
+    let Session { id, name, .. } = live.session(session.id).unwrap_or(session);
+    if !live.is_taken(name, *id) {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "another live session is called {name} now; end that one first (`chorus kill {name}`), or go on with a \
+         copy of this one's conversation (`chorus fork {id} --name NAME`)"
     )))
 }
 
@@ -308,14 +315,7 @@ async fn begin(
     let prefix = app.config.session_prefix.clone();
     app.engine
         .run(move |live, unit| {
-            let taken =
-                live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
-            if taken {
-                return Err(Error::conflict(format!(
-                    "another live session is called {} now",
-                    session.name
-                )));
-            }
+            refuse_namesake(live, &session)?;
             // Two may ask for it in the same moment.
             if live.session(id).is_some_and(|s| s.state.claude_status != ClaudeStatus::Stopped) {
                 return Err(Error::conflict(format!("{} is being started", session.name)));
