@@ -114,6 +114,20 @@ async fn in_a_project(engine: &Engine, name: &str) -> Session {
 }
 
 #[tokio::test]
+async fn a_session_that_said_goodbye_is_forgotten_like_any_other() {
+    let (_folder, _db, _hub, engine) = engine().await;
+    let id = in_a_project(&engine, "a").await.id;
+    engine.run(move |live, unit| goes(live, unit, id)).await.expect("its end");
+    let is_known = engine.run(move |live, _| {
+        assert!(live.session(id).is_some(), "its last hooks are still to come");
+        // As many as are remembered.
+        (0..256).for_each(|_| live.retire(SessionId::new()));
+        Ok::<_, Error>(live.session(id).is_some())
+    });
+    assert!(!is_known.await.expect("the live state"));
+}
+
+#[tokio::test]
 async fn a_name_may_pass_from_one_session_to_another_within_a_commit() {
     let (_folder, db, _hub, engine) = engine().await;
     let old = in_a_project(&engine, "a").await;
