@@ -1,6 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{Engine, Refused, Unit};
 use crate::bus::{Backlog, Hub};
@@ -142,6 +144,26 @@ async fn a_name_may_pass_from_one_session_to_another_within_a_commit() {
     passed.await.expect("it is committed");
     let live = crate::store::sessions::live(&db).await.expect("the live ones");
     assert_eq!(live.iter().map(|s| s.id).collect::<Vec<_>>(), [new.id]);
+}
+
+#[tokio::test]
+async fn memory_is_not_read_while_a_commit_may_still_land() {
+    let (_folder, db, _hub, engine) = engine().await;
+    let failed = engine.run(|live, unit| {
+        add(live, unit, project("twin"));
+        add(live, unit, project("twin"));
+        Ok::<_, Refused>(())
+    });
+    assert!(failed.await.is_err());
+    // Nobody waits for this one any more, and the database is still at work on it.
+    let mut late = db.begin().await.expect("a transaction");
+    late.apply(vec![Write::AddProject(project("late"))]).await.expect("written");
+    let names = |live: &Live| live.projects().map(|p| p.name.clone()).collect::<Vec<_>>();
+    let mut read = std::pin::pin!(engine.read(names));
+    let early = timeout(Duration::from_millis(200), &mut read).await;
+    assert!(early.is_err(), "read beside the writer: {early:?}");
+    late.commit().await.expect("committed");
+    assert_eq!(read.await.expect("the live state"), ["late"]);
 }
 
 #[tokio::test]
