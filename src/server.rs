@@ -103,7 +103,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
 /// All routes, with the checks around them.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
-        .merge(api::router())
+        .merge(api::router(&app))
         .merge(web::router())
         .fallback(api::nothing_here)
         .method_not_allowed_fallback(api::wrong_method)

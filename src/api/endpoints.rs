@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::OpenApi;
 use utoipa::openapi::HttpMethod;
 
 use super::sessions::{import, life};
 use super::{
-    activity, audit, doc, documents, events, git, hooks, limit_body, notices, permissions,
-    projects, references, retention, rules, sessions, settings, summary, tasks, templates,
-    terminal, usage,
+    activity, audit, carry_through, doc, documents, events, git, hooks, limit_body, notices,
+    permissions, projects, references, retention, rules, sessions, settings, summary, tasks,
+    templates, terminal, usage,
 };
 use crate::services::App;
 
@@ -112,8 +112,10 @@ fn serve<T: 'static>(
 }
 
 /// The routes of all endpoints.
-pub(super) fn routes() -> Router<Arc<App>> {
-    People::router().merge(Documents::router()).merge(Hooks::router())
+pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let through = from_fn_with_state(app.clone(), carry_through);
+    // A hook that leaves tells something by that.
+    People::router().merge(Documents::router()).layer(through).merge(Hooks::router())
 }
 
 /// The description of all endpoints.

@@ -32,14 +32,16 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::task::JoinError;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::services::App;
 use problem::Problem;
@@ -76,9 +78,26 @@ async fn limit_body(limit: usize, mut request: Request, next: Next) -> Response 
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
 }
 
+/// Carries what a request has begun through to its end, though whoever asked may have gone: what acts
+/// on the world in several steps must not end between them. Reading has no such steps.
+async fn carry_through(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let done = app.tasks.spawn(next.run(request).in_current_span()).await;
+    match done.map_err(JoinError::try_into_panic) {
+        Ok(response) => response,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_)) => {
+            let detail = "Chorus was stopped before this was done";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+        }
+    }
+}
+
 /// The API's routes.
-pub fn router() -> Router<Arc<App>> {
-    endpoints::routes().route("/api/openapi.json", get(description))
+pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
+    endpoints::routes(app).route("/api/openapi.json", get(description))
 }
 
 /// The OpenAPI description of the API.

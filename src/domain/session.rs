@@ -303,6 +303,13 @@ impl SessionState {
         }
     }
 
+    /// Whether Claude runs, starts or is set aside.
+    pub fn is_live(&self) -> bool {
+        self.claude_status != ClaudeStatus::Stopped
+            || self.status == Status::Paused
+            || self.process.is_some()
+    }
+
     /// Whether its budget is spent: no prompt is sent then.
     pub fn is_out_of_budget(&self) -> bool {
         self.budget.is_some_and(|budget| budget.level == BudgetLevel::Spent)
@@ -385,10 +392,17 @@ impl Session {
 
     /// Whether its name is taken: it runs, starts or is set aside.
     pub fn is_live(&self) -> bool {
-        !self.hidden
-            && (self.state.claude_status != ClaudeStatus::Stopped
-                || self.state.status == Status::Paused
-                || self.state.process.is_some())
+        !self.hidden && self.state.is_live()
+    }
+
+    /// Whether its process of this generation, whose launch has begun, is still wanted: nobody has
+    /// ended it or set it aside since.
+    pub fn wants(&self, generation: u32) -> bool {
+        let state = &self.state;
+        let called_off = self.hidden || state.ending || state.pausing;
+        state.generation == generation
+            && state.claude_status != ClaudeStatus::Stopped
+            && !called_off
     }
 }
 

@@ -222,14 +222,23 @@ fn begin(
     let id = match before {
         Some(session) => {
             let id = session.id;
+            // Its name was free when it had ended, and may be another's now.
+            let name = live.free_name(&session.name, id);
             live.admit(session);
+            if let Some(session) = live.session_mut(id)
+                && session.name != name
+            {
+                tracing::info!(session = %id, "{} goes on as {name}: its name is another session's now", session.name);
+                session.name = name;
+            }
             id
         }
         None => {
+            let id = SessionId::new();
             let session = Session {
-                id: SessionId::new(),
+                id,
                 project_id: project,
-                name: live.free_name(&found.wanted_name()),
+                name: live.free_name(&found.wanted_name(), id),
                 tmux_session: String::new(),
                 runtime: Runtime::External,
                 workspace_path: found.cwd.clone(),
@@ -242,7 +251,6 @@ fn begin(
                 created_at: now,
                 updated_at: now,
             };
-            let id = session.id;
             unit.write(Write::AddSession {
                 session: Box::new(session.clone()),
                 idempotency_key: None,

@@ -196,10 +196,11 @@ fn session(
     state.conversation = Some(past.conversation.clone());
     // What happened then moves nothing now.
     state.launched_at = crate::clock::now();
+    let id = SessionId::new();
     Session {
-        id: SessionId::new(),
+        id,
         project_id: project,
-        name: live.free_name(&name.unwrap_or_else(SessionName::fallback)),
+        name: live.free_name(&name.unwrap_or_else(SessionName::fallback), id),
         tmux_session: String::new(),
         runtime: Runtime::External,
         workspace_path: about.cwd.unwrap_or_default(),

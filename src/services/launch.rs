@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
+use super::engine::Unit;
 use super::error::Error;
 use super::live::Live;
-use super::observe::Report;
+use super::observe::{Report, observe};
 use super::{App, terminal};
 use crate::claude::installation;
 use crate::claude::launch::{self as claude_launch, LaunchError, Start as Begin};
@@ -22,9 +23,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::observation::Fact;
-use crate::domain::session::{ClaudeStatus, Launch, PermissionMode, Session, Source};
+use crate::domain::session::{ClaudeStatus, Launch, PermissionMode, Process, Session, Source};
 use crate::process;
-use crate::tmux::{Capture, NewSession};
+use crate::tmux::{Capture, NewSession, PaneId};
 
 /// How long a login shell may take to tell its environment.
 const LOGIN_SHELL: Duration = Duration::from_secs(5);
@@ -112,8 +113,8 @@ pub async fn resumable(app: &App, session: &Session, conversation: &Conversation
     path.is_file()
 }
 
-/// Starts Claude Code in the session's terminal, and watches it start. The session's launch has
-/// begun already.
+/// Starts Claude Code in the session's terminal, and watches it start; but not if it was ended or set
+/// aside since. The session's launch has begun already.
 pub async fn run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     let id = start.session;
     match try_run(app, start).await {
@@ -139,7 +140,7 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
         app.data.launches().join(format!("{}-{}.json", session.id, session.state.generation));
     let plan = serde_json::to_vec(&plan).map_err(|e| not_prepared(e.into()))?;
     write_private(&file, &plan).map_err(not_prepared)?;
-    let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.into()];
+    let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.clone().into()];
     let tmux = app.tmux().await?;
     let workspace = PathBuf::from(&session.workspace_path);
     let there = tmux
@@ -147,6 +148,14 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
         .await
         .ok()
         .and_then(|panes| panes.into_iter().find(|p| p.session == session.tmux_session));
+    let (id, generation) = (session.id, session.state.generation);
+    let is_wanted =
+        move |live: &Live| live.session(id).is_some_and(|session| session.wants(generation));
+    // Whoever has ended it since its launch began has found nothing to end.
+    if !app.engine.read(is_wanted).await? {
+        let _ = std::fs::remove_file(&file);
+        return Ok(());
+    }
     let pane = match there {
         Some(pane) => tmux.respawn_pane(pane.pane, &workspace, &[], &argv).await,
         None => {
@@ -154,20 +163,47 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
         }
     };
     let pane = pane.map_err(|e| unavailable(e.to_string()))?;
-    app.set_pane(session.id, Some(pane.pane));
-    let generation = session.state.generation;
+    app.set_pane(id, Some(pane.pane));
     match process::identify(pane.pid) {
         Some(process) => {
             let mut report =
-                Report::fact(session.id, Source::Chorus, clock::now(), Fact::Launched { process });
+                Report::fact(id, Source::Chorus, clock::now(), Fact::Launched { process });
             report.generation = Some(generation);
-            super::ingest::observed(app, report).await?;
+            let launched = move |live: &mut Live, unit: &mut Unit| {
+                let wanted = is_wanted(live);
+                if wanted {
+                    observe(live, unit, report)?;
+                }
+                Ok::<_, Error>(wanted)
+            };
+            if !app.engine.run(launched).await? {
+                return take_back(app, &session, process, pane.pane).await;
+            }
         }
-        None => super::recover::process_gone(app, session.id, generation).await,
+        None => super::recover::process_gone(app, id, generation).await,
     }
-    let (app, id) = (app.clone(), session.id);
+    let app = app.clone();
     app.clone().tasks.spawn(async move { watch_start(&app, id, generation).await });
     drop(turn);
+    Ok(())
+}
+
+/// Ends a process that nobody wanted any more when it came to be, with its terminal.
+async fn take_back(
+    app: &Arc<App>,
+    session: &Session,
+    process: Process,
+    pane: PaneId,
+) -> Result<(), Error> {
+    super::life::end_claude(process).await;
+    let (id, generation) = (session.id, session.state.generation);
+    // A later launch may have taken the terminal over.
+    let last = move |live: &Live| live.session(id).is_none_or(|s| s.state.generation == generation);
+    if app.engine.read(last).await? {
+        // Gone already is as good.
+        let _ = app.tmux().await?.kill_pane(pane).await;
+        app.set_pane(id, None);
+    }
     Ok(())
 }
 

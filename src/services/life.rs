@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::engine::Unit;
 use super::error::Error;
+use super::live::Live;
 use super::observe::{Report, observe};
 use super::sessions::{self, New, act, by_id, find};
 use super::{App, elsewhere, launch, tasks};
 use crate::claude::launch::Start as Begin;
 use crate::clock;
 use crate::domain::audit::Actor;
-use crate::domain::ids::ConversationId;
+use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::message::MessageSource;
 use crate::domain::observation::Fact;
 use crate::domain::session::{
@@ -57,11 +59,15 @@ pub async fn end(app: &Arc<App>, name: &str, actor: Actor) -> Result<(), Error> 
 /// Ends the Claude of a session, what it started, and its terminal.
 async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
     let id = session.id;
-    tell(app, session, Fact::EndRequested).await?;
-    if let Some(claude) = session.state.process {
-        end_claude(claude).await;
-        super::recover::process_gone(app, id, session.state.generation).await;
-    }
+    let known = session.clone();
+    let present = app
+        .engine
+        .run(move |live, unit| {
+            live.admit(known);
+            Present::told(live, unit, id, Fact::EndRequested)
+        })
+        .await?;
+    present.end(app).await;
     if app.pane(id).is_some() {
         let tmux = app.tmux().await?;
         // Gone already is as good.
@@ -71,8 +77,33 @@ async fn stop(app: &Arc<App>, session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
+/// What runs in a session, or is just being launched there, in the moment in which somebody asks for
+/// its end. It is not known before: a launch that was under way then may have come to its process.
+struct Present {
+    session: SessionId,
+    generation: u32,
+    process: Option<Process>,
+}
+
+impl Present {
+    /// Tells a session what is asked for, and what runs there by then.
+    fn told(live: &mut Live, unit: &mut Unit, id: SessionId, fact: Fact) -> Result<Self, Error> {
+        observe(live, unit, Report::fact(id, Source::Chorus, unit.now, fact))?;
+        let state = &live.session(id).ok_or_else(|| Error::no_session(&id.to_string()))?.state;
+        Ok(Self { session: id, generation: state.generation, process: state.process })
+    }
+
+    /// Ends it. A launch that has no process yet is over with this, and finds that out itself.
+    async fn end(self, app: &Arc<App>) {
+        if let Some(claude) = self.process {
+            end_claude(claude).await;
+        }
+        super::recover::process_gone(app, self.session, self.generation).await;
+    }
+}
+
 /// Ends a Claude and whatever it started.
-async fn end_claude(claude: Process) {
+pub(super) async fn end_claude(claude: Process) {
     // Collected first: once Claude is gone, nothing ties them to it.
     let children = process::descendants(claude.pid);
     // That it is gone already is as good; what cannot be signalled is killed next.
@@ -118,21 +149,17 @@ pub async fn pause(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session, 
             session.name
         )));
     }
-    let process = state.process.map(|claude| (claude, state.generation));
-    app.engine
+    let present = app
+        .engine
         .run(move |live, unit| {
-            let now = unit.now;
-            unit.write(Write::Audit(act(now, actor, "session.paused", &session)));
             // It may have ended by itself long ago.
+            refuse_namesake(live, &session)?;
+            unit.write(Write::Audit(act(unit.now, actor, "session.paused", &session)));
             live.admit(session);
-            observe(live, unit, Report::fact(id, Source::Chorus, now, Fact::PauseRequested))?;
-            Ok::<_, Error>(())
+            Present::told(live, unit, id, Fact::PauseRequested)
         })
         .await?;
-    if let Some((claude, generation)) = process {
-        end_claude(claude).await;
-        super::recover::process_gone(app, id, generation).await;
-    }
+    present.end(app).await;
     by_id(app, id).await
 }
 
@@ -171,12 +198,12 @@ pub async fn restart(
         elsewhere::refuse_second(app, &session).await?;
     }
     launch::installed(app).await?;
-    let generation = session.state.generation;
     let again = async {
-        if let Some(process) = session.state.process {
-            tell(app, &session, Fact::EndRequested).await?;
-            end_claude(process).await;
-            super::recover::process_gone(app, id, generation).await;
+        if session.state.process.is_some() {
+            let told = move |live: &mut Live, unit: &mut Unit| {
+                Present::told(live, unit, id, Fact::EndRequested)
+            };
+            app.engine.run(told).await?.end(app).await;
         }
         begin(app, session, fresh, "session.restarted", actor).await
     };
@@ -217,19 +244,13 @@ pub async fn fork(
             )));
         }
     };
-    let fallback = SessionName::new(&format!("{}-fork", session.name)).ok();
-    let name = match new_name {
-        Some(name) => Some(name),
-        None => {
-            let wanted = fallback.unwrap_or_else(|| session.name.numbered(2));
-            Some(app.engine.read(move |live| live.free_name(&wanted)).await?)
-        }
-    };
+    let like = SessionName::new(&format!("{}-fork", session.name));
+    let like = like.unwrap_or_else(|_| session.name.numbered(2));
     let new = New {
         // Where the other one works there may be this one too.
         managed: true,
-        name,
-        like: None,
+        name: new_name,
+        like: Some(like),
         project: Some(session.project_id),
         prompt,
         source,
@@ -250,6 +271,18 @@ fn refuse_homeless(session: &Session) -> Result<(), Error> {
     Err(Error::conflict(format!(
         "the folder that {} works in is gone: {}; start its task anew (`chorus task start`), or make the folder again",
         session.name, session.workspace_path
+    )))
+}
+
+/// Refuses to have a session live again whose name is another's by now.
+fn refuse_namesake(live: &Live, session: &Session) -> Result<(), Error> {
+    let Session { id, name, .. } = live.session(session.id).unwrap_or(session);
+    if !live.is_taken(name, *id) {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "another live session is called {name} now; end that one first (`chorus kill {name}`), or go on with a \
+         copy of this one's conversation (`chorus fork {id} --name NAME`)"
     )))
 }
 
@@ -282,14 +315,7 @@ async fn begin(
     let prefix = app.config.session_prefix.clone();
     app.engine
         .run(move |live, unit| {
-            let taken =
-                live.sessions().any(|s| s.id != id && s.is_live() && s.name == session.name);
-            if taken {
-                return Err(Error::conflict(format!(
-                    "another live session is called {} now",
-                    session.name
-                )));
-            }
+            refuse_namesake(live, &session)?;
             // Two may ask for it in the same moment.
             if live.session(id).is_some_and(|s| s.state.claude_status != ClaudeStatus::Stopped) {
                 return Err(Error::conflict(format!("{} is being started", session.name)));
@@ -341,8 +367,4 @@ pub fn after_crash(app: &Arc<App>, session: &Session) {
         }
     };
     tasks.spawn(async move { shutdown.run_until_cancelled(again).await });
-}
-
-async fn tell(app: &App, session: &Session, fact: Fact) -> Result<(), Error> {
-    super::ingest::observed(app, Report::fact(session.id, Source::Chorus, clock::now(), fact)).await
 }

@@ -133,19 +133,19 @@ impl Live {
         self.sessions.get_mut(&id)
     }
 
-    /// Whether a live session has this name.
-    pub fn is_taken(&self, name: &SessionName) -> bool {
-        self.sessions.values().any(|s| s.is_live() && s.name == *name)
+    /// Whether a live session has this name, other than the one that it is for.
+    pub fn is_taken(&self, name: &SessionName, id: SessionId) -> bool {
+        self.sessions.values().any(|s| s.id != id && s.is_live() && s.name == *name)
     }
 
-    /// The name itself, or the first free one with a number after it.
-    pub fn free_name(&self, wanted: &SessionName) -> SessionName {
-        if !self.is_taken(wanted) {
+    /// A name for a session: the wanted one, or the first free one with a number after it.
+    pub fn free_name(&self, wanted: &SessionName, id: SessionId) -> SessionName {
+        if !self.is_taken(wanted, id) {
             return wanted.clone();
         }
         (2u32..)
             .map(|n| wanted.numbered(n))
-            .find(|name| !self.is_taken(name))
+            .find(|name| !self.is_taken(name, id))
             .unwrap_or_else(|| wanted.clone())
     }
 

@@ -404,7 +404,7 @@ impl Intake<'_> {
         }
         // Its place is free only now, whatever was told of its end before.
         let gone = before.process.is_some() && after.process.is_none();
-        let ended = !session.is_live() && before.claude_status != ClaudeStatus::Stopped;
+        let ended = before.is_live() && !session.is_live();
         self.unit.touch(self.id);
         if gone {
             self.unit.then(Effect::WakeQueue);

@@ -166,10 +166,10 @@ pub async fn create(app: &Arc<App>, new: New) -> Result<Session, Error> {
         if let Some(twin) = key.as_deref().and_then(|k| live.session_of_key(k)) {
             return Ok(Some(twin));
         }
+        prepared.begin(live, unit, None)?;
         if let Some(key) = key {
             live.remember_session_key(key, id);
         }
-        prepared.begin(live, unit, None)?;
         Ok::<_, Error>(None)
     };
     if let Some(twin) = app.engine.run(begin).await? {
@@ -251,7 +251,7 @@ impl Prepared {
     ) -> Result<Option<MessageId>, Error> {
         let Self { id, new, prompt, conversation, prefix, .. } = self;
         let name = match new.name {
-            Some(name) if live.is_taken(&name) => {
+            Some(name) if live.is_taken(&name, id) => {
                 return Err(Error::conflict(format!(
                     "a live session is called {name} already; choose another name"
                 )));
@@ -259,7 +259,8 @@ impl Prepared {
             Some(name) => name,
             None => {
                 let text = prompt.as_ref().and_then(|p| SessionName::from_text(p.text()));
-                live.free_name(&new.like.or(text).unwrap_or_else(SessionName::fallback))
+                let wanted = new.like.or(text).unwrap_or_else(SessionName::fallback);
+                live.free_name(&wanted, id)
             }
         };
         let now = unit.now;

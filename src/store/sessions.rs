@@ -51,16 +51,18 @@ static SAVE: LazyLock<Bulk> = LazyLock::new(|| Bulk::update(SAVE_SET, &SAVE_TYPE
 const SAVE_SET: &str = "UPDATE sessions SET launch = v.column2, metadata = v.column3, \
      claude_version = v.column4, state = v.column5, status = v.column6, \
      claude_status = v.column7, live = v.column8, hidden = v.column9, updated_at = v.column10, \
-     runtime = v.column11, tmux_session = v.column12";
-const SAVE_TYPES: [&str; 12] = [
+     runtime = v.column11, tmux_session = v.column12, name = v.column13";
+const SAVE_TYPES: [&str; 13] = [
     "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT",
-    "TEXT",
+    "TEXT", "TEXT",
 ];
 const SAVE_ON: &str = "WHERE sessions.id = v.column1";
+static END: LazyLock<Bulk> =
+    LazyLock::new(|| Bulk::update("UPDATE sessions SET live = 0", &["TEXT"], SAVE_ON));
 
 #[cfg(test)]
 pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
-    SAVE.statements(db).chain([
+    SAVE.statements(db).chain(END.statements(db)).chain([
         LIVE,
         BY_ID,
         BY_IDEMPOTENCY_KEY,
@@ -195,6 +197,17 @@ pub(super) async fn set_task(tx: &mut Tx, session: SessionId, task: Option<TaskI
     Ok(())
 }
 
+/// Notes that sessions have ended: their names are free from here on.
+pub(super) async fn end(tx: &mut Tx, ended: &[SessionId]) -> Result<()> {
+    for (sql, part) in END.parts(tx, ended) {
+        on!(write tx, c => {
+            let query = part.iter().fold(sqlx::query(sql), |q, id| q.bind(id.to_string()));
+            query.execute(c).await?;
+        });
+    }
+    Ok(())
+}
+
 /// Saves sessions, each of them once; not what they work on.
 pub(super) async fn save(tx: &mut Tx, sessions: &[Session]) -> Result<()> {
     for (sql, part) in SAVE.parts(tx, sessions) {
@@ -206,7 +219,7 @@ pub(super) async fn save(tx: &mut Tx, sessions: &[Session]) -> Result<()> {
                     .bind(s.claude_version.as_deref().map(text)).bind(to_json(&s.state))
                     .bind(s.state.status.as_str()).bind(s.state.claude_status.as_str())
                     .bind(i64::from(s.is_live())).bind(i64::from(s.hidden)).bind(s.updated_at.0)
-                    .bind(s.runtime.as_str()).bind(text(&s.tmux_session));
+                    .bind(s.runtime.as_str()).bind(text(&s.tmux_session)).bind(s.name.as_str());
             }
             query.execute(c).await?;
         });

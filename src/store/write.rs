@@ -289,6 +289,12 @@ impl Tx {
     /// Writes all of it, and tells which events it made, in order.
     pub async fn apply(&mut self, writes: Vec<Write>) -> Result<Vec<Event>> {
         self.count(writes.len());
+        // A name that was given up may be another's within the same group.
+        let ended = writes.iter().filter_map(|write| match write {
+            Write::SaveSession(session) if !session.is_live() => Some(session.id),
+            _ => None,
+        });
+        sessions::end(self, &ended.collect::<Vec<_>>()).await?;
         let mut made = Made::default();
         for write in writes {
             self.write(write, &mut made).await?;

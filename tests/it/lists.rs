@@ -149,6 +149,22 @@ async fn a_session_with_the_same_key_is_made_once(store: Store) {
     assert_eq!(world.get("/api/sessions").await.rows().len(), 1);
 }
 
+#[tokio::test]
+async fn the_key_of_a_session_that_was_refused_is_good_for_another_try() {
+    let world = World::with_stand_in().await;
+    let first = world.create("a", &json!({})).await;
+    let create = async || {
+        let request = world.request("POST", "/api/sessions").header("idempotency-key", "k-1");
+        request.json(&json!({"name": "a"})).send().await
+    };
+    create().await.expect(409);
+    create().await.expect(409);
+    world.delete(format!("/api/sessions/{first}")).await.expect(204);
+    let made = create().await.expect(201).json();
+    assert_ne!(made["id"], *first);
+    assert_eq!(create().await.expect(201).json()["id"], made["id"]);
+}
+
 async fn projects_are_added_found_renamed_and_removed(store: Store) {
     let world = World::on(store).await;
     let root = world.root().join("other");

@@ -57,7 +57,7 @@ pub async fn restart(
 /// Sets a session aside: its Claude ends, and its name, conversation and queue stay.
 #[utoipa::path(post, path = "/api/sessions/{id}/pause", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, body = SessionView), (status = 404, body = Problem),
-        (status = 409, description = "It has ended", body = Problem)))]
+        (status = 409, description = "It has ended, or its name is taken", body = Problem)))]
 pub async fn pause(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

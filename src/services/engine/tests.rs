@@ -1,16 +1,24 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{Engine, Refused, Unit};
 use crate::bus::{Backlog, Hub};
 use crate::clock;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::git::GitSettings;
-use crate::domain::ids::{ProjectId, SessionId};
+use crate::domain::ids::{ConversationId, ProjectId, SessionId};
+use crate::domain::observation::Fact;
 use crate::domain::project::Project;
+use crate::domain::session::{
+    Launch, Process, Runtime, Session, SessionName, SessionState, Source,
+};
 use crate::domain::time::Timestamp;
+use crate::services::error::Error;
 use crate::services::live::Live;
+use crate::services::observe::{Report, observe};
 use crate::store::{Db, Synchronous, Write};
 
 async fn engine() -> (tempfile::TempDir, Db, Arc<Hub>, Engine) {
@@ -40,6 +48,122 @@ fn project(name: &str) -> Project {
 fn add(live: &mut Live, unit: &mut Unit, project: Project) {
     live.put_project(project.clone());
     unit.write(Write::AddProject(project));
+}
+
+fn session(project: ProjectId, name: &str) -> Session {
+    let at = Timestamp(1);
+    Session {
+        id: SessionId::new(),
+        project_id: project,
+        name: SessionName::new(name).expect("a name"),
+        tmux_session: format!("chorus-{name}"),
+        runtime: Runtime::Tmux,
+        workspace_path: "/w".into(),
+        task_id: None,
+        launch: Launch::default(),
+        metadata: serde_json::Map::new(),
+        claude_version: None,
+        state: SessionState::new(at),
+        hidden: false,
+        created_at: at,
+        updated_at: at,
+    }
+}
+
+fn admit(live: &mut Live, unit: &mut Unit, session: Session) {
+    let known = Box::new(session.clone());
+    unit.write(Write::AddSession { session: known, idempotency_key: None });
+    live.admit(session);
+}
+
+/// Makes a session whose Claude runs.
+async fn running(engine: &Engine, session: &Session) {
+    let session = session.clone();
+    let made = engine.run(move |live, unit| {
+        let id = session.id;
+        admit(live, unit, session);
+        let conversation = ConversationId(id.to_string());
+        for fact in [
+            Fact::LaunchBegan { conversation },
+            Fact::Launched { process: Process { pid: 1, start: 1 } },
+        ] {
+            observe(live, unit, Report::fact(id, Source::Chorus, unit.now, fact))?;
+        }
+        Ok::<_, Error>(())
+    });
+    made.await.expect("a session");
+}
+
+/// Plays the end of a session's Claude as it usually goes: it says goodbye, and is gone then.
+fn goes(live: &mut Live, unit: &mut Unit, id: SessionId) -> Result<(), Error> {
+    let goodbye = Fact::ConversationEnded { reason: "prompt_input_exit".into() };
+    observe(live, unit, Report::fact(id, Source::Hook, unit.now, goodbye))?;
+    let gone = Fact::ProcessGone { how: None, orderly: true };
+    observe(live, unit, Report::fact(id, Source::Process, unit.now, gone))?;
+    Ok(())
+}
+
+async fn in_a_project(engine: &Engine, name: &str) -> Session {
+    let project = project("p");
+    let session = session(project.id, name);
+    let added = engine.run(move |live, unit| {
+        add(live, unit, project);
+        Ok::<_, Refused>(())
+    });
+    added.await.expect("a project");
+    running(engine, &session).await;
+    session
+}
+
+#[tokio::test]
+async fn a_session_that_said_goodbye_is_forgotten_like_any_other() {
+    let (_folder, _db, _hub, engine) = engine().await;
+    let id = in_a_project(&engine, "a").await.id;
+    engine.run(move |live, unit| goes(live, unit, id)).await.expect("its end");
+    let is_known = engine.run(move |live, _| {
+        assert!(live.session(id).is_some(), "its last hooks are still to come");
+        // As many as are remembered.
+        (0..256).for_each(|_| live.retire(SessionId::new()));
+        Ok::<_, Error>(live.session(id).is_some())
+    });
+    assert!(!is_known.await.expect("the live state"));
+}
+
+#[tokio::test]
+async fn a_name_may_pass_from_one_session_to_another_within_a_commit() {
+    let (_folder, db, _hub, engine) = engine().await;
+    let old = in_a_project(&engine, "a").await;
+    let (new, id) = (session(old.project_id, "a"), old.id);
+    let taken = new.clone();
+    let passed = engine.run(move |live, unit| {
+        goes(live, unit, id)?;
+        assert!(!live.is_taken(&taken.name, taken.id));
+        admit(live, unit, taken);
+        Ok::<_, Error>(())
+    });
+    passed.await.expect("it is committed");
+    let live = crate::store::sessions::live(&db).await.expect("the live ones");
+    assert_eq!(live.iter().map(|s| s.id).collect::<Vec<_>>(), [new.id]);
+}
+
+#[tokio::test]
+async fn memory_is_not_read_while_a_commit_may_still_land() {
+    let (_folder, db, _hub, engine) = engine().await;
+    let failed = engine.run(|live, unit| {
+        add(live, unit, project("twin"));
+        add(live, unit, project("twin"));
+        Ok::<_, Refused>(())
+    });
+    assert!(failed.await.is_err());
+    // Nobody waits for this one any more, and the database is still at work on it.
+    let mut late = db.begin().await.expect("a transaction");
+    late.apply(vec![Write::AddProject(project("late"))]).await.expect("written");
+    let names = |live: &Live| live.projects().map(|p| p.name.clone()).collect::<Vec<_>>();
+    let mut read = std::pin::pin!(engine.read(names));
+    let early = timeout(Duration::from_millis(200), &mut read).await;
+    assert!(early.is_err(), "read beside the writer: {early:?}");
+    late.commit().await.expect("committed");
+    assert_eq!(read.await.expect("the live state"), ["late"]);
 }
 
 #[tokio::test]

@@ -16,11 +16,16 @@ use crate::harness::{Store, stand_in_but};
 const KEY: &str = "sk-ant-dummy";
 
 /// Stands in for Claude Code: it is there, and does nothing. With `STAND_IN=shell` in its
-/// environment it does what is typed into its pane.
+/// environment it does what is typed into its pane; with `stubborn` it notes in its home that it was
+/// asked to end, and does not.
 const STAND_IN: &str = r#"#!/bin/sh
 case "$1" in --version) echo "2.1.329 (Claude Code)"; exit ;; esac
 if [ "$STAND_IN" = shell ]; then
     while IFS= read -r line; do sh -c "$line"; done
+fi
+if [ "$STAND_IN" = stubborn ]; then
+    trap ': > "$HOME/asked-$CHORUS_SESSION"' TERM
+    while :; do sleep 100000 & wait; done
 fi
 exec sleep 100000
 "#;
