@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -65,6 +66,10 @@ pub(super) fn own_usage() -> Option<Usage> {
 pub(super) fn identify(pid: u32) -> Option<Process> {
     let stat = Stat::read(pid).filter(Stat::runs)?;
     Some(Process { pid, start: stat.start })
+pub(super) fn peer_of_unix(stream: &UnixStream) -> Option<u32> {
+    rustix::net::sockopt::socket_peercred(stream).ok().map(|peer| peer.uid.as_raw())
+}
+
 }
 
 pub(super) fn parent(pid: u32) -> Option<u32> {

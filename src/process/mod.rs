@@ -25,6 +25,7 @@ use portable as os;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
@@ -143,6 +144,12 @@ pub struct PeerSocket {
     /// The socket's inode: see [`holders_of`].
     pub inode: u64,
 }
+/// Tells whether another user listens at the other end of a connection to a Unix socket. `false` where the
+/// system does not tell.
+pub fn is_anothers(stream: &UnixStream) -> bool {
+    os::peer_of_unix(stream).is_some_and(|uid| uid != rustix::process::getuid().as_raw())
+}
+
 
 /// Finds the client's socket of a connection within this machine, by the address `local` at which
 /// it was accepted and the address `peer` it comes from.

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -56,6 +57,10 @@ pub(super) fn identify(pid: u32) -> Option<Process> {
 }
 
 pub(super) fn parent(pid: u32) -> Option<u32> {
+pub(super) fn peer_of_unix(_stream: &UnixStream) -> Option<u32> {
+    None
+}
+
     entry(pid).map(|entry| entry.parent)
 }
 

@@ -245,3 +245,36 @@ async fn a_hooks_token_opens_hooks_only() {
     let note = agent.headers().into_iter().fold(note, |r, (name, value)| r.header(name, value));
     note.json(&agent.payload("BrandNew", &json!({}))).send().await.expect(204);
 }
+
+#[tokio::test]
+async fn another_users_server_is_shown_no_token() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("only root can become somebody else: not tried");
+        return;
+    }
+    let world = World::with_stand_in().await;
+    let mut agent = world.begin("s").await;
+    world.kill9();
+    let theirs = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::chown(theirs.path(), Some(65534), Some(65534)).expect("its owner");
+    let socket = theirs.path().join("api.sock");
+    let listen = "$| = 1; my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 9) or die $!; \
+        print qq(ready\\n); while (my $c = $s->accept) { print qq(one came\\n); \
+        while (sysread $c, my $b, 65536) { print $b } print qq(\\nit left\\n) }";
+    let mut command = world.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "perl"]);
+    command.args(["-MIO::Socket::UNIX", "-e", listen]).arg(&socket).current_dir("/");
+    command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let mut listener = command.spawn().expect("somebody else's listener");
+    let heard = listener.stdout.take().expect("what it hears");
+    let mut heard = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(heard));
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some("ready"));
+    agent.env.insert("CHORUS_SOCKET".into(), socket.to_string_lossy().into_owned());
+    world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some("one came"));
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some(""));
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some("it left"));
+    // What it had to tell waits for the server that it was for.
+    world.start_again().await;
+    world.wait_for_status("s", "busy").await;
+}
