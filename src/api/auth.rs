@@ -146,9 +146,12 @@ async fn check(app: &App, peer: &Peer, request: &Parts) -> Result<(), Problem> {
         check_names(app, &request.headers)?;
     }
     if !peer.is_same_user() {
-        return Err(forbidden(
-            "this server answers only to processes of the user who runs it (auth = \"local\")",
-        ));
+        return Err(forbidden(if process::KNOWS_PEERS || peer.is_unix() {
+            "this server answers only to processes of the user who runs it (auth = \"local\")"
+        } else {
+            "this system does not tell whose a TCP connection is, so only the Unix socket is \
+             answered: use the command line"
+        }));
     }
     let reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // Hooks come from Claude itself, and show their session's token.
@@ -227,7 +230,7 @@ fn comes_from(holders: &[u32], claudes: &HashSet<u32>) -> Option<bool> {
         let is_agent = match process::environ_has(pid, "CHORUS_SESSION") {
             None if process::identify(pid).is_none() => continue,
             ours => {
-                ours.unwrap_or(true)
+                ours.unwrap_or(process::TELLS_ENVIRONMENTS)
                     || claudes.contains(&pid)
                     || process::ancestors(pid).iter().any(|a| claudes.contains(a))
             }

@@ -16,6 +16,9 @@ pub(super) use super::net::{holders_of, peer_of_tcp};
 use super::{MAX_DESCENDANTS, Usage};
 use crate::domain::session::Process;
 
+pub(super) const TELLS_ENVIRONMENTS: bool = true;
+pub(super) const KNOWS_PEERS: bool = true;
+
 /// What `/proc/<pid>/stat` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
@@ -63,13 +66,13 @@ pub(super) fn own_usage() -> Option<Usage> {
     })
 }
 
-pub(super) fn identify(pid: u32) -> Option<Process> {
-    let stat = Stat::read(pid).filter(Stat::runs)?;
-    Some(Process { pid, start: stat.start })
 pub(super) fn peer_of_unix(stream: &UnixStream) -> Option<u32> {
     rustix::net::sockopt::socket_peercred(stream).ok().map(|peer| peer.uid.as_raw())
 }
 
+pub(super) fn identify(pid: u32) -> Option<Process> {
+    let stat = Stat::read(pid).filter(Stat::runs)?;
+    Some(Process { pid, start: stat.start })
 }
 
 pub(super) fn parent(pid: u32) -> Option<u32> {
