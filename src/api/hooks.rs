@@ -33,7 +33,7 @@ use crate::services::metrics::HookOutcome;
         (status = 401, description = "Not this session's token", body = Problem),
         (status = 404, description = "No session of Chorus's", body = Problem),
         (status = 413, description = "Too large", body = Problem),
-        (status = 422, description = "Not a hook's payload", body = Problem),
+        (status = 422, description = "Not a hook's payload, or a stamp of another session's question", body = Problem),
         (status = 429, description = "Too many of this session's", body = Problem)))]
 pub async fn receive(
     State(app): State<Arc<App>>,

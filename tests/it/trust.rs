@@ -247,6 +247,34 @@ async fn a_hooks_token_opens_hooks_only() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_the_decision_of_another_sessions_question() {
+    let world = World::with_stand_in().await;
+    let (asks, mut held, request) = agent_that_asks(&world).await;
+    let other = world.begin("other").await;
+    let own = json!({"tool_name": "Bash", "tool_input": {"command": "make"}});
+    let take_over = async |again: bool| {
+        let posted = world
+            .hook_request(&other, "PermissionRequest", &own)
+            .header("x-chorus-stamp", &request);
+        let posted = if again { posted.header("x-chorus-again", "1") } else { posted };
+        let refused = posted.send().await.expect(422);
+        assert_eq!(refused.json()["errors"][0]["field"], "x-chorus-stamp");
+    };
+    take_over(false).await;
+    take_over(true).await;
+    assert!(held.is_waiting());
+    assert_eq!(world.session("other").await["claude_status"], "idle");
+    let asked = world.get("/api/permissions").await.rows();
+    assert_eq!((asked.len(), &asked[0]["status"]), (1, &json!("pending")));
+    world.cli(&["approve", "agent"]).await.ok();
+    assert_eq!(held.end().await.ok().json()["hookSpecificOutput"]["decision"]["behavior"], "allow");
+    // Nor when it is settled.
+    world.hook(&asks, "Stop", &json!({})).await.ok();
+    take_over(true).await;
+    take_over(false).await;
+}
+
+#[tokio::test]
 async fn another_users_server_is_shown_no_token() {
     if !rustix::process::getuid().is_root() {
         eprintln!("only root can become somebody else: not tried");
