@@ -5,6 +5,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{Agent, Held, Via, World, is_problem};
 
+/// The payload of a hook of a Claude that nobody knows.
+fn of_a_stranger(world: &World) -> Value {
+    json!({
+        "session_id": "5e1f0e0e-0000-4000-8000-000000000000",
+        "cwd": world.project(),
+        "transcript_path": world.project().join("none.jsonl"),
+    })
+}
+
 /// A session with a shell in its pane, and a question that waits.
 async fn agent_that_asks(world: &World) -> (Agent, Held, String) {
     let shell = json!({"launch": {"env": {"STAND_IN": "shell"}}});
@@ -24,7 +33,8 @@ async fn nothing_that_an_agent_starts_can_change_anything() {
     for (path, methods) in doc["paths"].as_object().expect("paths") {
         let path = match path.split('/').nth(2) {
             Some("permissions") => path.replace("{id}", &request),
-            Some("hooks") => continue,
+            // Without a token: those of its own hooks show one.
+            Some("hooks") => path.replace("{event}", "Stop"),
             _ => path.replace("{id}", "agent"),
         };
         for method in methods.as_object().expect("methods").keys().filter(|m| *m != "get") {
@@ -272,6 +282,55 @@ async fn nobody_is_told_the_decision_of_another_sessions_question() {
     world.hook(&asks, "Stop", &json!({})).await.ok();
     take_over(true).await;
     take_over(false).await;
+}
+
+#[tokio::test]
+async fn a_process_is_a_claude_only_where_its_own_child_says_so() {
+    let world = World::with_stand_in().await;
+    let claimed = async |via: Via, pid: u32| {
+        let request = world.request("POST", "/api/hooks/Stop").via(via);
+        let request = request.header("x-chorus-pid", pid.to_string());
+        request.json(&of_a_stranger(&world)).send().await.expect(404);
+    };
+    // This process is the server's parent, and everybody here descends from it.
+    let me = std::process::id();
+    let parent = std::os::unix::process::parent_id();
+    for pid in [0, 1, me, parent, world.server_pid(), u32::MAX] {
+        claimed(Via::Unix, pid).await;
+        claimed(Via::Tcp, pid).await;
+    }
+    // What runs hooks as Claude Code does is believed; what a grandchild says of it is not.
+    let script = |hook: &str| format!("{hook}\necho $? >&2\nread -r _");
+    let stranger = of_a_stranger(&world).to_string();
+    let begin = async |script: String| {
+        let mut command = world.command("sh");
+        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped()).kill_on_drop(true);
+        let mut shell = command.spawn().expect("a shell");
+        let mut said = [0];
+        let stderr = shell.stderr.as_mut().expect("what it says");
+        tokio::io::AsyncReadExt::read_exact(stderr, &mut said).await.expect("the hook has run");
+        shell
+    };
+    let socket = world.socket();
+    let grandchild = format!(
+        "me=$$; (curl -s -X POST --unix-socket {} -H \"x-chorus-pid: $me\" -d '{stranger}' \
+         http://localhost/api/hooks/Stop; true)",
+        socket.display()
+    );
+    let _shell = begin(script(&grandchild)).await;
+    assert_eq!(world.get("/api/sessions").await.rows(), Vec::<Value>::new());
+    let child = format!(
+        "echo '{stranger}' | {} hook --user {} Stop",
+        env!("CARGO_BIN_EXE_chorus"),
+        socket.display()
+    );
+    let shell = begin(script(&child)).await;
+    let listed = world.get("/api/sessions").await.rows();
+    assert_eq!((listed.len(), &listed[0]["runtime"]), (1, &json!("external")));
+    assert_eq!(listed[0]["pid"].as_u64(), shell.id().map(u64::from));
+    // And nobody is taken for its child who is not.
+    world.delete("/api/sessions/nobody").await.expect(404);
 }
 
 #[tokio::test]
