@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,8 +160,8 @@ fn make_folders(data: &DataDir) -> Result<()> {
     }
     // Terminals, prompts and tokens are in there.
     fs::set_permissions(&data.0, fs::Permissions::from_mode(0o700))?;
-    if let Some(dir) = data.socket().parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    if let Some(dir) = data.socket().parent().filter(|dir| *dir != data.0) {
+        make_own(dir)?;
     }
     // Plans of launches that never happened hold secrets.
     for entry in fs::read_dir(data.launches())?.flatten() {
@@ -168,6 +170,23 @@ fn make_folders(data: &DataDir) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the folder of sockets that have no room in the data folder. It may lie where everybody can make
+/// one: whoever owns it decides what listens there.
+fn make_own(dir: &Path) -> Result<()> {
+    let cannot = || format!("cannot make {}", dir.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(cannot)?;
+    let meta = fs::symlink_metadata(dir).with_context(cannot)?;
+    let ours = meta.uid() == rustix::process::getuid().as_raw();
+    if meta.is_dir() && ours && meta.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    bail!(
+        "{} is not a folder of this user's alone, so no socket can be put there. If it is yours, make it so \
+         (`chmod 700`); else choose a shorter --data-dir, or have XDG_RUNTIME_DIR name a folder of your own",
+        dir.display()
+    )
 }
 
 /// Keeps every other server off this data folder. The kernel lets go when this process ends.

@@ -182,6 +182,50 @@ fn migrations_are_numbered_without_a_gap_and_alike_for_every_database() {
     }
 }
 
+/// Each statement is tried on both databases by the store's tests, which know of those that are listed.
+#[test]
+fn every_statement_is_in_the_list_of_its_module() {
+    let item = regex(r"(?s)^(?:pub\S* )?(?:const|static) ([A-Z_]+): [^=]*=(.*)");
+    let list = regex(r"(?ms)^(?:pub\S* )?(?:const STATEMENTS.*?;$|fn statements.*?^\})");
+    let begins = regex(r#"^\s*(?:select!|list!|"(?:SELECT|INSERT|UPDATE|DELETE|WITH) )"#);
+    let store = || sources().into_iter().filter(|f| f.name.starts_with("src/store/"));
+    let (mut found, mut violations) = (0, Vec::new());
+    let lists: String = store()
+        .flat_map(|f| list.find_iter(&f.text).map(|l| l.as_str().to_owned()).collect::<Vec<_>>())
+        .collect();
+    for file in store().filter(|f| !f.name.contains("tests")) {
+        let items: Vec<_> = items(&file.text)
+            .filter_map(|text| item.captures(text).map(|c| c.extract::<2>().1))
+            .collect();
+        for [name, _] in items.iter().filter(|[_, text]| begins.is_match(text)) {
+            let names = regex(&format!(r"\b{name}\b"));
+            // In its own module's list, or in that of the module around it, or a part of another one.
+            let module = file.name.rsplit('/').next().unwrap_or_default().replace(".rs", "");
+            let listed = list.find_iter(&file.text).any(|l| names.is_match(l.as_str()))
+                || lists.contains(&format!("{module}::{name}"))
+                || items.iter().any(|[other, text]| other != name && names.is_match(text));
+            found += 1;
+            if !listed {
+                violations.push(format!("{}: {name}", file.name));
+            }
+        }
+    }
+    assert!(found > 100, "the check looks for statements and found {found}");
+    assert_none(&violations, "put them into STATEMENTS or statements(), so that they are tried");
+}
+
+/// The items of a file: each begins where a line is not indented.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    let begins = regex(r"(?m)^[a-z#]");
+    let begins: Vec<usize> = begins.find_iter(text).map(|m| m.start()).collect();
+    let ends: Vec<usize> = begins.iter().copied().skip(1).chain([text.len()]).collect();
+    begins.into_iter().zip(ends).map(|(begin, end)| &text[begin..end])
+}
+
+fn regex(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("a pattern")
+}
+
 #[test]
 fn the_versions_of_claude_code_can_be_read() {
     let text = fs::read_to_string(root().join("tests/claude-versions")).expect("the file");

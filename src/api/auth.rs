@@ -87,6 +87,15 @@ impl Peer {
         matches!(self.0.end, End::Unix { .. })
     }
 
+    /// Whether the process at the other end was started by this one. Only of a Unix socket does the
+    /// kernel keep who connected to it.
+    pub(super) fn is_child_of(&self, parent: u32) -> bool {
+        match self.0.end {
+            End::Unix { pid: Some(pid), .. } => process::parent(pid) == Some(parent),
+            End::Unix { pid: None, .. } | End::Tcp { .. } => false,
+        }
+    }
+
     fn is_same_user(&self) -> bool {
         *self.0.same_user.get_or_init(|| {
             let uid = match &self.0.end {
@@ -146,9 +155,12 @@ async fn check(app: &App, peer: &Peer, request: &Parts) -> Result<(), Problem> {
         check_names(app, &request.headers)?;
     }
     if !peer.is_same_user() {
-        return Err(forbidden(
-            "this server answers only to processes of the user who runs it (auth = \"local\")",
-        ));
+        return Err(forbidden(if process::KNOWS_PEERS || peer.is_unix() {
+            "this server answers only to processes of the user who runs it (auth = \"local\")"
+        } else {
+            "this system does not tell whose a TCP connection is, so only the Unix socket is \
+             answered: use the command line"
+        }));
     }
     let reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // Hooks come from Claude itself, and show their session's token.
@@ -156,15 +168,29 @@ async fn check(app: &App, peer: &Peer, request: &Parts) -> Result<(), Problem> {
     if reads || hook { Ok(()) } else { refuse_agent(app, peer).await }
 }
 
-/// Refuses the Claudes that Chorus runs and what they have started.
+/// Refuses the Claudes that Chorus knows and what they have started.
 pub(super) async fn refuse_agent(app: &App, peer: &Peer) -> Result<(), Problem> {
-    if !is_agent(app, peer).await? {
+    let claudes = app.claude_pids(|_| true).await.map_err(Error::from)?;
+    if !is_below(peer, claudes).await? {
         return Ok(());
     }
     Err(Problem::new(
         StatusCode::FORBIDDEN,
         "this request comes from a Claude that Chorus runs, or from a program it started; \
          decisions and changes are for people",
+    ))
+}
+
+/// Refuses hooks that show no token where there is one to show: below a Claude that Chorus runs. By its
+/// conversation alone any of them could speak for another.
+pub(super) async fn refuse_without_token(app: &App, peer: &Peer) -> Result<(), Problem> {
+    let claudes = app.claude_pids(|session| !session.is_elsewhere()).await.map_err(Error::from)?;
+    if !is_below(peer, claudes).await? {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "this hook comes from below a Claude that Chorus runs, and shows no token of its session's",
     ))
 }
 
@@ -206,9 +232,9 @@ fn is_ours(app: &App, host: &str) -> bool {
         || app.config.allowed_hosts.iter().any(|known| is(known))
 }
 
-/// Whether a request comes from below one of our Claudes. Who cannot be told counts as one.
-async fn is_agent(app: &App, peer: &Peer) -> Result<bool, Problem> {
-    let claudes = app.claude_pids().await.map_err(Error::from)?;
+/// Whether a request comes from below one of these Claudes, or from a session of ours. Who cannot be
+/// told counts as one.
+async fn is_below(peer: &Peer, claudes: HashSet<u32>) -> Result<bool, Problem> {
     let peer = peer.clone();
     // Looking through the process table takes system calls by the hundred. While processes come and
     // go it may show neither who has the connection nor who that is: then it is looked at again.
@@ -219,7 +245,7 @@ async fn is_agent(app: &App, peer: &Peer) -> Result<bool, Problem> {
 }
 
 /// Whether one of the processes that hold a connection is a Claude of ours or was started by one.
-/// `None` if none of them is there any more: a child that is just being started holds what its parent
+/// Where no environment is ever told, descent alone says so. `None` if none of them is there any more: a child that is just being started holds what its parent
 /// holds, for a moment.
 fn comes_from(holders: &[u32], claudes: &HashSet<u32>) -> Option<bool> {
     let mut known = None;
@@ -227,7 +253,7 @@ fn comes_from(holders: &[u32], claudes: &HashSet<u32>) -> Option<bool> {
         let is_agent = match process::environ_has(pid, "CHORUS_SESSION") {
             None if process::identify(pid).is_none() => continue,
             ours => {
-                ours.unwrap_or(true)
+                ours.unwrap_or(process::TELLS_ENVIRONMENTS)
                     || claudes.contains(&pid)
                     || process::ancestors(pid).iter().any(|a| claudes.contains(a))
             }

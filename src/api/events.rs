@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use utoipa::IntoParams;
 
 use super::auth::{Peer, refuse_agent};
@@ -82,6 +83,7 @@ pub async fn stream(
         last,
         table_to: None,
         only: params.session_id,
+        alive: alive(),
         tab: params.notices.then(|| app.notices.tabs.open(params.session_id)),
         app,
     };
@@ -108,6 +110,13 @@ pub async fn stream(
     Ok((StatusCode::OK, headers, Body::from_stream(body)).into_response())
 }
 
+/// When to say that the stream is there.
+fn alive() -> Interval {
+    let mut alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    alive
+}
+
 struct Listener {
     app: Arc<App>,
     live: Receiver<Arc<Frame>>,
@@ -116,6 +125,8 @@ struct Listener {
     /// Up to where the table is still to be read.
     table_to: Option<i64>,
     only: Option<SessionId>,
+    /// Goes on whatever others are told.
+    alive: Interval,
     /// Whoever listens shows notices.
     tab: Option<Tab>,
 }
@@ -172,7 +183,7 @@ impl Listener {
                     Err(RecvError::Closed) => return None,
                 },
                 notice = notice(&mut self.tab) => return Some(notice),
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": alive\n\n")),
+                _ = self.alive.tick() => return Some(Bytes::from_static(b": alive\n\n")),
             }
         }
     }

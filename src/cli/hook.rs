@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::domain::ids::Stamp;
-use crate::spool;
+use crate::{process, spool};
 
 /// How long Claude may be kept waiting for a server that does not answer.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -149,6 +149,10 @@ impl Delivery {
 
     fn try_post(&self, patience: Duration, again: bool) -> io::Result<Answer> {
         let mut stream = UnixStream::connect(&self.socket)?;
+        // The token is for this user's server, whoever listens in its place.
+        if process::is_anothers(&stream) {
+            return Ok(Answer::Away);
+        }
         stream.set_write_timeout(Some(patience))?;
         stream.set_read_timeout(Some(patience))?;
         let meta = &self.meta;

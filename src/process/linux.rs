@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -14,6 +15,9 @@ use tokio::io::unix::AsyncFd;
 pub(super) use super::net::{holders_of, peer_of_tcp};
 use super::{MAX_DESCENDANTS, Usage};
 use crate::domain::session::Process;
+
+pub(super) const TELLS_ENVIRONMENTS: bool = true;
+pub(super) const KNOWS_PEERS: bool = true;
 
 /// What `/proc/<pid>/stat` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,10 @@ pub(super) fn own_usage() -> Option<Usage> {
         cpu: (user + system) as f64 / rustix::param::clock_ticks_per_second() as f64,
         open_files: fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1),
     })
+}
+
+pub(super) fn peer_of_unix(stream: &UnixStream) -> Option<u32> {
+    rustix::net::sockopt::socket_peercred(stream).ok().map(|peer| peer.uid.as_raw())
 }
 
 pub(super) fn identify(pid: u32) -> Option<Process> {

@@ -4,7 +4,8 @@
 //! - Linux reads `/proc` and waits with pidfds: no polling, no reused pid is ever signalled.
 //! - Elsewhere (macOS) `ps` answers, at some milliseconds a question; waiting asks twice a second;
 //!   between checking who a process is and signalling it another could take its pid; and
-//!   [`environ_has`], [`peer_of_tcp`] and [`holders_of`] know nothing.
+//!   [`environ_has`], [`peer_of_tcp`], [`holders_of`] and [`is_anothers`] know nothing, as [`TELLS_ENVIRONMENTS`] and
+//!   [`KNOWS_PEERS`] say.
 //!
 //! All functions but the `async` ones block for as long as reading `/proc` (or `ps`) takes.
 
@@ -24,6 +25,7 @@ use portable as os;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -75,6 +77,13 @@ pub fn ancestors(pid: u32) -> Vec<u32> {
 pub fn descendants(pid: u32) -> Vec<Process> {
     os::descendants(pid)
 }
+
+/// Whether the system tells other processes' environments at all: where it does, one that is not told
+/// is hidden.
+pub const TELLS_ENVIRONMENTS: bool = os::TELLS_ENVIRONMENTS;
+
+/// Whether the system tells who is at the other end of a TCP connection.
+pub const KNOWS_PEERS: bool = os::KNOWS_PEERS;
 
 /// Tells whether a process was started with the environment variable `key`.
 ///
@@ -133,6 +142,12 @@ fn signal_by_pid(process: Process, signal: Signal) -> io::Result<bool> {
         Err(rustix::io::Errno::SRCH) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells whether another user listens at the other end of a connection to a Unix socket. `false` where the
+/// system does not tell.
+pub fn is_anothers(stream: &UnixStream) -> bool {
+    os::peer_of_unix(stream).is_some_and(|uid| uid != rustix::process::getuid().as_raw())
 }
 
 /// The client's end of a TCP connection.

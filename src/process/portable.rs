@@ -4,12 +4,18 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
 use super::{MAX_DESCENDANTS, PeerSocket, Usage};
 use crate::domain::session::Process;
+
+/// `ps -E` shows the environment mixed with the arguments, which proves nothing.
+pub(super) const TELLS_ENVIRONMENTS: bool = false;
+/// `lsof` would know, in seconds; nobody may be kept waiting for that.
+pub(super) const KNOWS_PEERS: bool = false;
 
 /// One line of `ps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +57,10 @@ pub(super) fn own_usage() -> Option<Usage> {
     None
 }
 
+pub(super) fn peer_of_unix(_stream: &UnixStream) -> Option<u32> {
+    None
+}
+
 pub(super) fn identify(pid: u32) -> Option<Process> {
     entry(pid).filter(|entry| !entry.zombie).map(|entry| entry.process)
 }
@@ -59,7 +69,6 @@ pub(super) fn parent(pid: u32) -> Option<u32> {
     entry(pid).map(|entry| entry.parent)
 }
 
-/// `ps -E` shows the environment mixed with the arguments, which proves nothing.
 pub(super) fn environ_has(_pid: u32, _key: &str) -> Option<bool> {
     None
 }
@@ -87,7 +96,6 @@ pub(super) fn signal(process: Process, signal: Signal) -> io::Result<bool> {
     super::signal_by_pid(process, signal)
 }
 
-/// `lsof` would know, in seconds; nobody may be kept waiting for that.
 pub(super) fn peer_of_tcp(_local: SocketAddr, _peer: SocketAddr) -> Option<PeerSocket> {
     None
 }
@@ -117,6 +125,9 @@ mod tests {
         assert_eq!(parent(child.id()), Some(me));
         assert!(descendants(me).contains(&process));
         assert_eq!((environ_has(me, "PATH"), own_usage()), (None, None));
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(peer_of_unix(&one), None);
+        assert_eq!((TELLS_ENVIRONMENTS, KNOWS_PEERS), (false, false));
         let address = "127.0.0.1:1".parse().unwrap();
         assert_eq!((peer_of_tcp(address, address), holders_of(1, 0)), (None, vec![]));
         child.kill().unwrap();

@@ -257,10 +257,12 @@ impl App {
         };
     }
 
-    /// The process ids of all Claudes that run in sessions of ours.
-    pub async fn claude_pids(&self) -> Result<HashSet<u32>, Refused> {
-        let pids =
-            |live: &Live| live.sessions().filter_map(|s| s.state.process).map(|p| p.pid).collect();
+    /// The process ids of the Claudes that run in such sessions of ours.
+    pub async fn claude_pids(&self, of: fn(&Session) -> bool) -> Result<HashSet<u32>, Refused> {
+        let pids = move |live: &Live| {
+            let processes = live.sessions().filter(|s| of(s)).filter_map(|s| s.state.process);
+            processes.map(|p| p.pid).collect()
+        };
         self.engine.read(pids).await
     }
 

@@ -59,6 +59,7 @@ pub async fn look(app: &Arc<App>, config: &Path, path: &Path) {
     let Ok(Some(file)) = state_file::read(path) else { return };
     let Some(found) = Found::of(file, config) else { return };
     if !process::alive(found.process)
+        || !may_be_claude(found.process.pid)
         || process::environ_has(found.process.pid, "CHORUS_SESSION") != Some(false)
     {
         return;
@@ -68,8 +69,8 @@ pub async fn look(app: &Arc<App>, config: &Path, path: &Path) {
     }
 }
 
-/// Finds the session of a hook that the user's own settings run, by its process; lists it if it is
-/// new. `None` if there is no such process any more.
+/// Finds the session of a hook that the user's own settings run, by the process that ran it; lists it
+/// if it is new. `None` if that is no Claude, or none any more.
 pub async fn speaks(
     app: &Arc<App>,
     pid: u32,
@@ -82,6 +83,9 @@ pub async fn speaks(
     if let Some(id) = app.engine.read(of_process).await? {
         return Ok(Some(id));
     }
+    if !may_be_claude(pid) || process::environ_has(pid, "CHORUS_SESSION") == Some(true) {
+        return Ok(None);
+    }
     let (Some(conversation), Some(cwd), Some(transcript)) =
         (told.conversation.clone(), told.cwd.clone(), told.transcript_path.clone())
     else {
@@ -91,6 +95,13 @@ pub async fn speaks(
         Found { process, conversation, cwd, name: None, version: None, started_at: at, transcript };
     take_up(app, found).await?;
     Ok(app.engine.read(of_process).await?)
+}
+
+/// Whether a process may be a Claude that somebody has started. What this server hangs below is none:
+/// taken for one, it would make agents of everybody.
+fn may_be_claude(pid: u32) -> bool {
+    let own = std::process::id();
+    pid > 1 && pid != own && !process::ancestors(own).contains(&pid)
 }
 
 /// A Claude that runs elsewhere.

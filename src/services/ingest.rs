@@ -47,7 +47,7 @@ pub struct Delivery {
     pub at: Timestamp,
     /// Which of the session's processes ran it.
     pub generation: Option<u32>,
-    /// The Claude Code process that ran it, where its session is not known otherwise.
+    /// The process that ran it, as the kernel tells: a Claude, where its session is not known otherwise.
     pub pid: Option<u32>,
     /// It may have been delivered before.
     pub again: bool,
@@ -149,11 +149,11 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
     };
     // The delivery's id is the request's: a hook that comes again asks the same question.
     let id = PermissionId(delivery.stamp.0);
-    if delivery.again
-        && let Some(known) = permissions::by_id(&app.db, id).await?
-        && !known.status.is_open()
-    {
-        return Ok(Taken::Done);
+    if let Some(known) = permissions::by_id(&app.db, id).await? {
+        asked_by(session, &known)?;
+        if !known.status.is_open() {
+            return Ok(Taken::Done);
+        }
     }
     report.facts.push((delivery.at, asked.fact(id, delivery.stamp)));
     report.asks = Some(Box::new(PermissionRequest {
@@ -179,13 +179,17 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
     }));
     load(app, session).await?;
     report.place = places::of(app, session, &asked.tool, &asked.input).await?;
-    // The place is taken before the question is known: no decision can come too early.
-    let place = app.held.wait_for(id);
-    let decided = app
+    let held = app.held.clone();
+    let (place, decided) = app
         .engine
         .run(move |live, unit| {
+            if let Some(open) = live.open.get(&id) {
+                asked_by(session, &open.request)?;
+            }
+            // The place is taken before the question is known: no decision can come too early.
+            let place = held.wait_for(id);
             observe(live, unit, report)?;
-            Ok::<_, Error>(live.open.get(&id).map(|open| open.decision.clone()))
+            Ok::<_, Error>((place, live.open.get(&id).map(|open| open.decision.clone())))
         })
         .await?;
     let waiting = Waiting {
@@ -210,6 +214,15 @@ pub async fn take(app: &Arc<App>, mut delivery: Delivery) -> Result<Taken, Error
         }
     }
     Ok(Taken::Asked(waiting))
+}
+
+/// Refuses the id of another session's request: whoever comes with it is told the decision.
+fn asked_by(session: SessionId, known: &PermissionRequest) -> Result<(), Error> {
+    if known.session_id == session {
+        return Ok(());
+    }
+    let why = "another session has asked with it; every question needs one of its own";
+    Err(Error::invalid("x-chorus-stamp", why))
 }
 
 /// The call that a hook tells of, its input exact.

@@ -150,9 +150,10 @@ impl Intake<'_> {
                 None => {}
             }
         }
-        // A transcript may tell of earlier processes: of those only the record speaks.
+        // A transcript may tell of earlier processes: of those only the record speaks. The launch may
+        // have a time of a clock that was set back since.
         let since = if source == Source::Transcript {
-            self.state().launched_at
+            self.state().launched_at.min(now)
         } else {
             Timestamp(i64::MIN)
         };

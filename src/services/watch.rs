@@ -3,6 +3,7 @@
 //! Files are watched by the kernel's notifications, processes by the kernel too. A sweep, every
 //! `poll_interval`, repairs what no event told. One task does all the reading, in order.
 
+mod folders;
 mod transcripts;
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use folders::Folders;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use transcripts::Transcripts;
@@ -46,6 +47,8 @@ pub enum Order {
     Sweep,
     /// The kernel reports these files.
     Files(Vec<PathBuf>),
+    /// These are gone, or have other names now.
+    Gone(Vec<PathBuf>),
 }
 
 impl Watcher {
@@ -70,9 +73,7 @@ impl Watcher {
 pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
     let watching = Watching {
         app: app.clone(),
-        files: None,
-        folders: HashSet::new(),
-        awaited: HashMap::new(),
+        folders: Folders::default(),
         pids: HashMap::new(),
         transcripts: Transcripts::new(app),
         finished: HashSet::new(),
@@ -84,10 +85,7 @@ pub fn start(app: &Arc<App>, orders: mpsc::Receiver<Order>) {
 
 struct Watching {
     app: Arc<App>,
-    files: Option<RecommendedWatcher>,
-    folders: HashSet<PathBuf>,
-    /// Folders that Claude Code has yet to make, and whose files will be in them.
-    awaited: HashMap<PathBuf, HashSet<SessionId>>,
+    folders: Folders,
     /// Whose state file `<pid>.json` is.
     pids: HashMap<u32, SessionId>,
     transcripts: Transcripts,
@@ -101,19 +99,10 @@ struct Watching {
 impl Watching {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let sender = self.app.watcher.0.clone();
-        let told = move |event: notify::Result<notify::Event>| {
-            if let Ok(event) = event
-                && !matches!(event.kind, EventKind::Access(notify::event::AccessKind::Open(_)))
-            {
-                // If the queue is full the sweep sees it.
-                let _ = sender.try_send(Order::Files(event.paths));
-            }
-        };
-        match notify::recommended_watcher(told) {
-            Ok(watcher) => self.files = Some(watcher),
-            Err(e) => {
-                tracing::warn!(error = %e, "files cannot be watched; the sweep alone looks at them")
-            }
+        // If the queue is full the sweep sees it.
+        let tell = move |order| drop(sender.try_send(order));
+        if let Err(e) = self.folders.start(tell) {
+            tracing::warn!(error = %e, "files cannot be watched; the sweep alone looks at them");
         }
         let mut sweep = interval(Duration::from_secs_f64(self.app.config.poll_interval));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -138,6 +127,10 @@ impl Watching {
                     looks.insert(session);
                 }
                 Order::Files(paths) => files.extend(paths),
+                // Who needs it asks for the one that is made in its place.
+                Order::Gone(paths) => {
+                    sweep |= paths.iter().any(|path| self.folders.gone(path));
+                }
                 Order::Sweep => sweep = true,
             }
         }
@@ -153,8 +146,8 @@ impl Watching {
     }
 
     async fn file(&mut self, path: &Path) {
-        if !self.awaited.is_empty() {
-            self.appeared(path).await;
+        for session in self.folders.appeared(path) {
+            self.look(session).await;
         }
         match path.extension().and_then(|e| e.to_str()) {
             Some("jsonl") => match self.transcripts.newcomer(path) {
@@ -170,18 +163,6 @@ impl Watching {
             }
             Some("hook") => ingest::drain_spool(&self.app).await,
             _ => {}
-        }
-    }
-
-    /// Looks again at the sessions that wait for a folder, if this may be on the way to it.
-    async fn appeared(&mut self, path: &Path) {
-        let sessions: HashSet<SessionId> = self
-            .awaited
-            .extract_if(|folder, _| folder.starts_with(path) && path.is_dir())
-            .flat_map(|(_, sessions)| sessions)
-            .collect();
-        for session in sessions {
-            self.look(session).await;
         }
     }
 
@@ -209,7 +190,7 @@ impl Watching {
             self.pids.retain(|_, s| *s != id);
             self.pids.insert(process.pid, id);
             self.wait_for(id, process, session.state.generation);
-            self.watch_for(id, &sessions);
+            self.folders.watch_for(id, &sessions);
             self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
         }
         let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
@@ -224,10 +205,10 @@ impl Watching {
             }
             self.transcripts.follow(conversation, &path);
             if let Some(folder) = path.parent() {
-                self.watch_for(id, folder);
+                self.folders.watch_for(id, folder);
             }
             if current {
-                self.watch_for(id, &paths::subagents(&path));
+                self.folders.watch_for(id, &paths::subagents(&path));
             }
             self.transcripts.read(&path).await;
             self.transcripts.read_subagents(conversation, &path).await;
@@ -244,42 +225,7 @@ impl Watching {
             known.iter().for_each(|conversation| {
                 self.finished.remove(&conversation.id);
             });
-            self.awaited.values_mut().for_each(|waiting| {
-                waiting.remove(&id);
-            });
         }
-    }
-
-    /// Watches the folder of a session's file. Claude Code makes it when it first needs it: until
-    /// then, what is there of the way to it is watched.
-    fn watch_for(&mut self, session: SessionId, folder: &Path) {
-        if self.watch(folder) {
-            return;
-        }
-        self.awaited.entry(folder.to_owned()).or_default().insert(session);
-        while let Some(nearest) = folder.ancestors().skip(1).find(|a| a.is_dir()) {
-            let watched = self.watch(nearest);
-            // The next step may have been made before the watch began.
-            if !watched || folder.ancestors().skip(1).find(|a| a.is_dir()) == Some(nearest) {
-                break;
-            }
-        }
-        if self.watch(folder) {
-            self.awaited.remove(folder);
-        }
-    }
-
-    /// Watches a folder if it is there. Tells whether it is watched.
-    fn watch(&mut self, folder: &Path) -> bool {
-        if self.folders.contains(folder) {
-            return true;
-        }
-        let Some(files) = &mut self.files else { return false };
-        let watched = folder.is_dir() && files.watch(folder, RecursiveMode::NonRecursive).is_ok();
-        if watched {
-            self.folders.insert(folder.to_owned());
-        }
-        watched
     }
 
     fn wait_for(&mut self, session: SessionId, process: Process, generation: u32) {
@@ -309,13 +255,14 @@ impl Watching {
 
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
-        self.watch(&self.app.data.spool());
+        self.folders.begin_anew();
+        self.folders.watch(&self.app.data.spool());
         if self.elsewhere.is_none() {
             self.elsewhere = elsewhere::config_dir(&self.app).await;
         }
         elsewhere::unflag(&self.app).await;
         if let Some(config) = self.elsewhere.clone() {
-            self.watch(&paths::sessions_dir(&config));
+            self.folders.watch(&paths::sessions_dir(&config));
             let pids = &self.pids;
             elsewhere::look_around(&self.app, &config, |pid| pids.contains_key(&pid)).await;
         }
@@ -346,6 +293,7 @@ impl Watching {
             super::tell(&self.app, Report::fact(id, Source::Chorus, now, tick)).await;
             self.app.couriers.wake(id);
         }
+        self.folders.give_back();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The audit log. Rows are only ever added.
 
-use super::{Cursor, Db, Page, Result, Tx, on};
+use super::{Cursor, Db, Page, Result, Tx, on, text};
 use crate::domain::audit::{Act, Actor, Entry, GENESIS};
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
@@ -83,8 +83,9 @@ pub async fn list(
 ) -> Result<Page<Entry>> {
     let before = after.map_or(i64::MAX, |c| c.at);
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(LIST)
-        .bind(before).bind(&filter.action).bind(&filter.actor)
-        .bind(filter.session.map(|s| s.to_string())).bind(&filter.subject)
+        .bind(before)
+        .bind(filter.action.as_deref().map(text)).bind(filter.actor.as_deref().map(text))
+        .bind(filter.session.map(|s| s.to_string())).bind(filter.subject.as_deref().map(text))
         .bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let entries = rows.into_iter().map(Entry::from).collect();

@@ -53,7 +53,7 @@ const CLAIM: &str = "UPDATE session_messages SET conversation_id = $2, utterance
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[LIST, LIST_NEWEST, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, CLAIM];
+    &[LIST, LIST_NEWEST, BEFORE, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, CLAIM];
 
 /// A message with what only the sending of it needs.
 #[derive(Clone, Debug, PartialEq)]

@@ -318,6 +318,9 @@ async fn text_that_no_database_keeps_harms_nothing_else(store: Store) {
     // And what nobody can have is not found.
     world.get("/api/sessions/s%00").await.expect(404);
     assert_eq!(world.get("/api/sessions/s/logs?tool=%00").await.rows().len(), 0);
+    for filter in ["action", "actor", "subject"] {
+        assert_eq!(world.get(format!("/api/audit?{filter}=%00")).await.rows().len(), 0, "{filter}");
+    }
 }
 
 async fn the_command_line_looks_after_the_database(store: Store) {

@@ -88,6 +88,39 @@ async fn a_data_folder_with_a_very_long_path_will_do() {
 }
 
 #[tokio::test]
+async fn sockets_are_put_into_nobody_elses_folder() {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    let long = format!("data/{}", ["a-rather-long-name-of-a-folder"; 8].join("/"));
+    let world = World::build().stand_in().data_dir(&long).without_server().start().await;
+    let folder = world.root().join("run/chorus");
+    let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode));
+    let refused = async |why: &str| {
+        let refused = world.cli(&["serve", "--port", "0"]).await;
+        assert_eq!(refused.code, Some(1), "{why}: {}", refused.stderr);
+        let text = refused.stderr;
+        assert!(text.contains(&*folder.to_string_lossy()), "{why}: {text}");
+        assert!(text.contains("--data-dir"), "{why}: {text}");
+        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0, "{why}");
+    };
+    fs::create_dir(&folder).expect("a folder");
+    mode(0o770).expect("its mode");
+    refused("its group may write there").await;
+    mode(0o700).expect("its mode");
+    if rustix::process::getuid().is_root() {
+        chown(&folder, Some(65534), None).expect("its owner");
+        refused("somebody else has made it").await;
+        chown(&folder, Some(0), None).expect("its owner");
+    }
+    let other = world.root().join("other");
+    fs::rename(&folder, &other).expect("renamed");
+    symlink(&other, &folder).expect("a link");
+    refused("it is a link").await;
+    fs::remove_file(&folder).expect("removed");
+    world.start_again().await;
+    world.cli(&["ps"]).await.ok();
+}
+
+#[tokio::test]
 async fn config_shows_every_value_and_where_it_comes_from() {
     let world = World::build()
         .stand_in()

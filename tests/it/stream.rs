@@ -230,3 +230,31 @@ async fn the_command_line_follows_the_stream_over_a_restart() {
     }
     assert!(ids.windows(2).all(|w| w[1] == w[0] + 1), "{ids:?}");
 }
+
+#[tokio::test]
+async fn a_stream_of_one_session_is_kept_alive_whatever_happens_in_others() {
+    let world = World::with_stand_in().await;
+    let (quiet, loud) = (world.begin("quiet").await, world.begin("loud").await);
+    let path = format!("/api/events?session_id={}", quiet.session);
+    let mut body = world.request("GET", path).open().await.expect("a stream").into_body();
+    let alive = async {
+        let mut text = String::new();
+        while !text.contains(": alive") {
+            let frame = http_body_util::BodyExt::frame(&mut body).await;
+            let frame = frame.expect("it goes on").expect("a frame");
+            text += &String::from_utf8_lossy(&frame.into_data().unwrap_or_default());
+        }
+    };
+    let others = async {
+        for n in 0.. {
+            make_events(&world, &loud, n, 1).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = alive => {}
+        () = others => {}
+        // It is said every 15 s.
+        () = tokio::time::sleep(Duration::from_secs(40)) => panic!("nothing was said for 40 s"),
+    }
+}

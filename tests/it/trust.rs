@@ -5,6 +5,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{Agent, Held, Via, World, is_problem};
 
+/// The payload of a hook of a Claude that nobody knows.
+fn of_a_stranger(world: &World) -> Value {
+    json!({
+        "session_id": "5e1f0e0e-0000-4000-8000-000000000000",
+        "cwd": world.project(),
+        "transcript_path": world.project().join("none.jsonl"),
+    })
+}
+
 /// A session with a shell in its pane, and a question that waits.
 async fn agent_that_asks(world: &World) -> (Agent, Held, String) {
     let shell = json!({"launch": {"env": {"STAND_IN": "shell"}}});
@@ -24,7 +33,8 @@ async fn nothing_that_an_agent_starts_can_change_anything() {
     for (path, methods) in doc["paths"].as_object().expect("paths") {
         let path = match path.split('/').nth(2) {
             Some("permissions") => path.replace("{id}", &request),
-            Some("hooks") => continue,
+            // Without a token: those of its own hooks show one.
+            Some("hooks") => path.replace("{event}", "Stop"),
             _ => path.replace("{id}", "agent"),
         };
         for method in methods.as_object().expect("methods").keys().filter(|m| *m != "get") {
@@ -244,4 +254,114 @@ async fn a_hooks_token_opens_hooks_only() {
     let note = world.request("POST", "/api/hooks/BrandNew").via(Via::Unix);
     let note = agent.headers().into_iter().fold(note, |r, (name, value)| r.header(name, value));
     note.json(&agent.payload("BrandNew", &json!({}))).send().await.expect(204);
+}
+
+#[tokio::test]
+async fn nobody_is_told_the_decision_of_another_sessions_question() {
+    let world = World::with_stand_in().await;
+    let (asks, mut held, request) = agent_that_asks(&world).await;
+    let other = world.begin("other").await;
+    let own = json!({"tool_name": "Bash", "tool_input": {"command": "make"}});
+    let take_over = async |again: bool| {
+        let posted = world
+            .hook_request(&other, "PermissionRequest", &own)
+            .header("x-chorus-stamp", &request);
+        let posted = if again { posted.header("x-chorus-again", "1") } else { posted };
+        let refused = posted.send().await.expect(422);
+        assert_eq!(refused.json()["errors"][0]["field"], "x-chorus-stamp");
+    };
+    take_over(false).await;
+    take_over(true).await;
+    assert!(held.is_waiting());
+    assert_eq!(world.session("other").await["claude_status"], "idle");
+    let asked = world.get("/api/permissions").await.rows();
+    assert_eq!((asked.len(), &asked[0]["status"]), (1, &json!("pending")));
+    world.cli(&["approve", "agent"]).await.ok();
+    assert_eq!(held.end().await.ok().json()["hookSpecificOutput"]["decision"]["behavior"], "allow");
+    // Nor when it is settled.
+    world.hook(&asks, "Stop", &json!({})).await.ok();
+    take_over(true).await;
+    take_over(false).await;
+}
+
+#[tokio::test]
+async fn a_process_is_a_claude_only_where_its_own_child_says_so() {
+    let world = World::with_stand_in().await;
+    let claimed = async |via: Via, pid: u32| {
+        let request = world.request("POST", "/api/hooks/Stop").via(via);
+        let request = request.header("x-chorus-pid", pid.to_string());
+        request.json(&of_a_stranger(&world)).send().await.expect(404);
+    };
+    // This process is the server's parent, and everybody here descends from it.
+    let me = std::process::id();
+    let parent = std::os::unix::process::parent_id();
+    for pid in [0, 1, me, parent, world.server_pid(), u32::MAX] {
+        claimed(Via::Unix, pid).await;
+        claimed(Via::Tcp, pid).await;
+    }
+    // What runs hooks as Claude Code does is believed; what a grandchild says of it is not.
+    let script = |hook: &str| format!("{hook}\necho $? >&2\nread -r _");
+    let stranger = of_a_stranger(&world).to_string();
+    let begin = async |script: String| {
+        let mut command = world.command("sh");
+        command.args(["-c", &script]).stdin(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped()).kill_on_drop(true);
+        let mut shell = command.spawn().expect("a shell");
+        let mut said = [0];
+        let stderr = shell.stderr.as_mut().expect("what it says");
+        tokio::io::AsyncReadExt::read_exact(stderr, &mut said).await.expect("the hook has run");
+        shell
+    };
+    let socket = world.socket();
+    let grandchild = format!(
+        "me=$$; (curl -s -X POST --unix-socket {} -H \"x-chorus-pid: $me\" -d '{stranger}' \
+         http://localhost/api/hooks/Stop; true)",
+        socket.display()
+    );
+    let _shell = begin(script(&grandchild)).await;
+    assert_eq!(world.get("/api/sessions").await.rows(), Vec::<Value>::new());
+    let child = format!(
+        "echo '{stranger}' | {} hook --user {} Stop",
+        env!("CARGO_BIN_EXE_chorus"),
+        socket.display()
+    );
+    let shell = begin(script(&child)).await;
+    let listed = world.get("/api/sessions").await.rows();
+    assert_eq!((listed.len(), &listed[0]["runtime"]), (1, &json!("external")));
+    assert_eq!(listed[0]["pid"].as_u64(), shell.id().map(u64::from));
+    // And nobody is taken for its child who is not.
+    world.delete("/api/sessions/nobody").await.expect(404);
+}
+
+#[tokio::test]
+async fn another_users_server_is_shown_no_token() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("only root can become somebody else: not tried");
+        return;
+    }
+    let world = World::with_stand_in().await;
+    let mut agent = world.begin("s").await;
+    world.kill9();
+    let theirs = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::chown(theirs.path(), Some(65534), Some(65534)).expect("its owner");
+    let socket = theirs.path().join("api.sock");
+    let listen = "$| = 1; my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 9) or die $!; \
+        print qq(ready\\n); while (my $c = $s->accept) { print qq(one came\\n); \
+        while (sysread $c, my $b, 65536) { print $b } print qq(\\nit left\\n) }";
+    let mut command = world.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "perl"]);
+    command.args(["-MIO::Socket::UNIX", "-e", listen]).arg(&socket).current_dir("/");
+    command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let mut listener = command.spawn().expect("somebody else's listener");
+    let heard = listener.stdout.take().expect("what it hears");
+    let mut heard = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(heard));
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some("ready"));
+    agent.env.insert("CHORUS_SOCKET".into(), socket.to_string_lossy().into_owned());
+    world.hook(&agent, "UserPromptSubmit", &json!({"prompt": "go"})).await.ok();
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some("one came"));
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some(""));
+    assert_eq!(heard.next_line().await.expect("a line").as_deref(), Some("it left"));
+    // What it had to tell waits for the server that it was for.
+    world.start_again().await;
+    world.wait_for_status("s", "busy").await;
 }

@@ -17,7 +17,7 @@ const LIMIT: usize = 256;
 /// A call runs from its own line, or from the line that says a hook allowed it, to the line of its
 /// result. What is answered at the keyboard leaves no line: the wait for that counts as running.
 /// A call whose beginning was not read (the server was restarted while it ran) has no time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Timing {
     began: HashMap<ToolUseId, Timestamp>,
 }

@@ -7,6 +7,7 @@
 //! between two claims about the same thing: an older one never replaces a newer one.
 
 mod budget;
+mod clock;
 mod limits;
 mod permissions;
 mod sources;
@@ -108,6 +109,7 @@ pub fn is_current(state: &SessionState, o: &Observation) -> bool {
 
 /// Moves `state` by one observation made known at `now`, and tells what follows.
 pub fn reduce(state: &mut SessionState, o: &Observation, now: Timestamp) -> Vec<Change> {
+    clock::set_back(state, now);
     let mut step = Step {
         old: (state.status, state.claude_status, state.detail.clone(), state.unsure),
         state,

@@ -1,6 +1,7 @@
 //! The reducer's table: what each source may say, and what it may not.
 
 mod budget;
+mod clock;
 
 use super::{Change, reduce};
 use crate::domain::ids::{ConversationId, MessageId, PermissionId, Stamp, ToolUseId};

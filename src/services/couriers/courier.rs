@@ -96,7 +96,9 @@ impl Courier {
         let since = move |live: &Live| live.session(id).map(|s| s.state.evidence.at);
         if let Ok(Some(at)) = self.app.engine.read(since).await {
             let rest = SETTLED_AFTER_MS.saturating_sub(clock::now().ms_since(at));
-            sleep(Duration::from_millis(u64::try_from(rest).unwrap_or(0))).await;
+            // Not longer, if the clock was set back.
+            let rest = rest.clamp(0, SETTLED_AFTER_MS).unsigned_abs();
+            sleep(Duration::from_millis(rest)).await;
         }
     }
 
