@@ -17,8 +17,9 @@ use crate::domain::session::{ClaudeStatus, Session, Source};
 use crate::process;
 use crate::tmux::Pane;
 
-/// A launch that leaves no process for this long has failed. Milliseconds.
-const LAUNCH_PATIENCE_MS: i64 = 15_000;
+/// A launch that leaves no process for this long has failed. Where many start at once, the last one has waited
+/// for all the others. Milliseconds.
+const LAUNCH_PATIENCE_MS: i64 = 120_000;
 
 /// Brings everything up to date after a start: what hooks left in the spool, which terminals and
 /// processes are still there, which prompts were under way.
