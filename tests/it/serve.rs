@@ -95,7 +95,9 @@ async fn sockets_are_put_into_nobody_elses_folder() {
     let folder = world.root().join("run/chorus");
     let mode = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode));
     let refused = async |why: &str| {
-        let refused = world.cli(&["serve", "--port", "0"]).await;
+        let serve = world.cli(&["serve", "--port", "0"]);
+        let refused = tokio::time::timeout(std::time::Duration::from_secs(30), serve).await;
+        let refused = refused.unwrap_or_else(|_| panic!("it serves, though {why}"));
         assert_eq!(refused.code, Some(1), "{why}: {}", refused.stderr);
         let text = refused.stderr;
         assert!(text.contains(&*folder.to_string_lossy()), "{why}: {text}");
