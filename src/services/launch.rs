@@ -142,12 +142,8 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.into()];
     let tmux = app.tmux().await?;
     let workspace = PathBuf::from(&session.workspace_path);
-    let there = tmux
-        .list_panes()
-        .await
-        .ok()
-        .and_then(|panes| panes.into_iter().find(|p| p.session == session.tmux_session));
-    let pane = match there {
+    let panes = tmux.list_panes().await.unwrap_or_default();
+    let pane = match terminal::pane_of(&panes, &session.tmux_session, None) {
         Some(pane) => tmux.respawn_pane(pane.pane, &workspace, &[], &argv).await,
         None => {
             tmux.new_session(NewSession::new(session.tmux_session.clone(), workspace, argv)).await
