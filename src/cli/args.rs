@@ -138,13 +138,14 @@ pub enum Command {
     Audit(Audit),
     /// Show what was used: cost and tokens by day, model, project or session.
     Usage(Usage),
-    /// Set what a session may cost in all, in US dollars; `none` takes the limit away.
+    /// Show what a session has spent of its budget, or set what it may cost in all, in US dollars; `none`
+    /// takes the limit away.
     Budget {
         /// The session's name or id.
         session: String,
-        /// The sum, such as 2.50
+        /// The sum, such as 2.50; without one nothing is changed
         #[arg(value_parser = budget)]
-        usd: Limit,
+        usd: Option<Limit>,
     },
     /// Interrupt a session's turn (one Escape). A queued prompt is sent then.
     Interrupt(Interrupt),

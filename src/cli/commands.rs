@@ -78,7 +78,10 @@ async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
         Command::Template { what } => template::run(client, what, json).await?,
         Command::Import(args) => return import::run(client, args, json).await,
         Command::Usage(wanted) => usage::report(client, wanted, json).await?,
-        Command::Budget { session, usd } => usage::budget(client, &session, usd, json).await?,
+        Command::Budget { session, usd: None } => usage::spent(client, &session, json).await?,
+        Command::Budget { session, usd: Some(limit) } => {
+            usage::budget(client, &session, limit, json).await?;
+        }
         Command::Audit(audit) => return audit::run(client, audit, json).await,
         Command::Interrupt(_)
         | Command::Pause(_)

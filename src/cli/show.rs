@@ -339,9 +339,14 @@ pub fn audit(entries: &[AuditEntry], as_json: bool) -> Result<()> {
         say!("nothing was done yet");
     }
     for e in entries {
-        let data = ["summary", "rule", "name"].iter().find_map(|k| e.data.get(k)?.as_str());
-        let verdict = e.data.get("verdict").and_then(|v| v.as_str()).unwrap_or_default();
-        let about = line(&format!("{verdict} {}", data.unwrap_or_default()), 200);
+        let word = |key: &&str| e.data.get(*key).and_then(|v| v.as_str());
+        let data = ["summary", "rule", "name"].iter().find_map(word).unwrap_or_default();
+        let verdict = word(&"verdict").unwrap_or_default();
+        let about = match word(&"ran_instead") {
+            Some(ran) => format!("{verdict} with changed input {ran} (asked for {data})"),
+            None => format!("{verdict} {data}"),
+        };
+        let about = line(&about, 200);
         say!("{:>6}  {}  {}  {}  {about}", e.id, e.at, safe(&e.action), safe(&e.actor.to_string()));
     }
     Ok(())

@@ -27,6 +27,17 @@ pub async fn report(client: &Client, wanted: Usage, as_json: bool) -> Result<()>
     show::usage(&report, as_json)
 }
 
+/// Shows what a session has spent, and of which budget.
+pub async fn spent(client: &Client, session: &str, as_json: bool) -> Result<()> {
+    let view: SessionView = client.get(&path(session, "")?).await?;
+    let cost = view.cost.as_ref().map_or_else(|| "nothing".to_owned(), with_source);
+    let text = match &view.budget {
+        None => format!("{} has spent {cost}; it may cost any sum", view.name),
+        Some(b) => format!("{} has spent {cost} of {}: {} %", view.name, b.usd, b.percent),
+    };
+    show::done(&text, &view, as_json)
+}
+
 /// Sets what a session may cost.
 pub async fn budget(client: &Client, session: &str, limit: Limit, as_json: bool) -> Result<()> {
     let patch = json!({ "budget_usd": limit.0 });
@@ -45,12 +56,7 @@ pub async fn budget(client: &Client, session: &str, limit: Limit, as_json: bool)
 pub(super) fn details(s: &SessionView) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(cost) = &s.cost {
-        let source = match cost.source {
-            CostSource::Claude => "by Claude Code".to_owned(),
-            CostSource::Estimated => "estimated".to_owned(),
-            CostSource::Mixed => format!("{} of it estimated", cost.estimated_usd),
-        };
-        lines.push(format!("  cost        {} ({source})", cost.usd));
+        lines.push(format!("  cost        {}", with_source(cost)));
     }
     if let Some(budget) = &s.budget {
         lines.push(format!("  budget      {}, {} % of it spent", budget.usd, budget.percent));
@@ -62,6 +68,16 @@ pub(super) fn details(s: &SessionView) -> Vec<String> {
         lines.push(format!("  context     {}{of} tokens ({})", c.used, context(Some(c))));
     }
     lines
+}
+
+/// A cost, and whose word it is.
+fn with_source(cost: &Cost) -> String {
+    let source = match cost.source {
+        CostSource::Claude => "by Claude Code".to_owned(),
+        CostSource::Estimated => "estimated".to_owned(),
+        CostSource::Mixed => format!("{} of it estimated", cost.estimated_usd),
+    };
+    format!("{} ({source})", cost.usd)
 }
 
 /// A cost in a few characters: `~` marks what is not only Claude Code's word.

@@ -26,7 +26,7 @@ pub enum PermissionStatus {
     AnsweredInTerminal,
     /// Nobody answered in time.
     Expired,
-    /// Claude no longer waits: its process or conversation ended.
+    /// Claude no longer waits: its process or conversation ended, or its turn without a trace of the answer.
     Cancelled,
 }
 

@@ -247,6 +247,9 @@ pub struct SessionState {
     pub answered_at: Option<Timestamp>,
     /// The prompt that is being sent.
     pub sending: Option<Sending>,
+    /// The prompt that was given up for lost last: it may turn out that Claude Code has taken it.
+    #[serde(default)]
+    pub lost: Option<Sending>,
     /// A person asked for the end: the exit that follows is `completed`, not `error`.
     pub ending: bool,
     /// A person asked for a pause: the exit that follows is one.
@@ -292,6 +295,7 @@ impl SessionState {
             ended_calls: Vec::new(),
             answered_at: None,
             sending: None,
+            lost: None,
             ending: false,
             pausing: false,
             limit: None,

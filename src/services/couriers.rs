@@ -23,13 +23,13 @@ use super::{App, elsewhere, terminal};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
 use crate::domain::ids::SessionId;
-use crate::domain::message::{Delivery, Direction, MessageSource};
+use crate::domain::message::{Direction, MessageSource};
 use crate::domain::observation::Fact;
 use crate::domain::prompt::Prompt;
 use crate::domain::record::Message;
 use crate::domain::session::{ClaudeStatus, Sending, Session, Source, Status};
 use crate::store::messages::Outgoing;
-use crate::store::{self, Write, messages};
+use crate::store::{Write, messages};
 
 /// How long it may take after that.
 const SECOND_WAIT: Duration = Duration::from_millis(3_500);
@@ -223,17 +223,8 @@ pub(super) async fn refuse_draft(app: &Arc<App>, session: &Session) -> Result<()
 async fn brought_back(app: &App, session: SessionId, draft: &str) -> Result<bool, Error> {
     // The box breaks lines where it likes.
     let words = |text: &str| text.split_whitespace().collect::<String>();
-    Ok(last_said(app, session).await?.is_some_and(|last| {
+    Ok(messages::last_said(&app.db, session).await?.is_some_and(|last| {
         last.direction == Direction::User && words(&last.content) == words(draft)
-    }))
-}
-
-/// The newest message that was said: prompts that are still to be sent may stand after it.
-async fn last_said(app: &App, session: SessionId) -> Result<Option<Message>, Error> {
-    let most = QUEUE_LIMIT as u32 + 10;
-    let newest = messages::list(&app.db, session, store::Order::Newest, None, most).await?;
-    Ok(newest.items.into_iter().find(|m| {
-        m.agent_id.is_none() && m.delivery_status.is_none_or(|d| d == Delivery::Delivered)
     }))
 }
 

@@ -13,7 +13,7 @@ use super::couriers::{self, Order};
 use super::error::Error;
 use super::live::{Live, Open};
 use super::observe::Report;
-use super::{App, terminal};
+use super::{App, ingest, terminal};
 use crate::claude::screen::{Dialog, DialogKind};
 use crate::clock;
 use crate::domain::ids::PermissionId;
@@ -97,8 +97,7 @@ async fn answer(app: &Arc<App>, open: &Open) -> Result<(), Error> {
             }
             if steps != 0 {
                 sleep(DRAWN).await;
-                let moved = shown(app, open).await?;
-                if !moved.is_some_and(|d| d.allow_once().is_some_and(|row| row.selected)) {
+                if !is_ready(app, open, Verdict::Allow).await? {
                     return Ok(());
                 }
             }
@@ -108,7 +107,11 @@ async fn answer(app: &Arc<App>, open: &Open) -> Result<(), Error> {
     // Noted first: should the server die in between, the next one looks at the dialog again.
     let first = open.request.status == PermissionStatus::Decided;
     let fact = Fact::AnswerDelivered { id: open.request.id };
-    super::tell(app, Report::fact(session, Source::Chorus, clock::now(), fact)).await;
+    ingest::observed(app, Report::fact(session, Source::Chorus, clock::now(), fact)).await?;
+    // That may have taken long: the terminal may have answered, and the next dialog may be open.
+    if !is_ready(app, open, decision.verdict).await? {
+        return Ok(());
+    }
     tmux.send_key(pane, key).await?;
     tracing::info!(request = %open.request.id, "request {} was answered by key: no hook carried it", open.request.id);
     if let Some(why) = decision.message.clone().filter(|_| first && !decision.interrupt) {
@@ -124,6 +127,14 @@ async fn answer(app: &Arc<App>, open: &Open) -> Result<(), Error> {
         couriers::submit(app, session, order).await?;
     }
     Ok(())
+}
+
+/// Whether the key that answers may be pressed: the dialog is this request's, and for a yes the pointer
+/// is at the row that allows just this.
+async fn is_ready(app: &Arc<App>, open: &Open, verdict: Verdict) -> Result<bool, Error> {
+    let Some(dialog) = shown(app, open).await? else { return Ok(false) };
+    let at_yes = || dialog.allow_once().is_some_and(|row| row.selected);
+    Ok(verdict == Verdict::Deny || at_yes())
 }
 
 /// The open dialog, if it is about this request.

@@ -143,11 +143,7 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
     let argv: Vec<OsString> = vec![app.program.clone().into(), "exec".into(), file.clone().into()];
     let tmux = app.tmux().await?;
     let workspace = PathBuf::from(&session.workspace_path);
-    let there = tmux
-        .list_panes()
-        .await
-        .ok()
-        .and_then(|panes| panes.into_iter().find(|p| p.session == session.tmux_session));
+    let panes = tmux.list_panes().await.unwrap_or_default();
     let (id, generation) = (session.id, session.state.generation);
     let is_wanted =
         move |live: &Live| live.session(id).is_some_and(|session| session.wants(generation));
@@ -156,7 +152,7 @@ async fn try_run(app: &Arc<App>, start: Start) -> Result<(), Error> {
         let _ = std::fs::remove_file(&file);
         return Ok(());
     }
-    let pane = match there {
+    let pane = match terminal::pane_of(&panes, &session.tmux_session, None) {
         Some(pane) => tmux.respawn_pane(pane.pane, &workspace, &[], &argv).await,
         None => {
             tmux.new_session(NewSession::new(session.tmux_session.clone(), workspace, argv)).await

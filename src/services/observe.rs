@@ -26,7 +26,7 @@ use crate::domain::time::Timestamp;
 use crate::store::Write;
 use crate::store::messages::Outgoing;
 
-pub use requests::reconsider;
+pub use requests::{reconsider, settle_forgotten};
 
 /// What Claude is told when the usage limit is over that ended its turn.
 const GO_ON: &str = "continue";
@@ -318,6 +318,7 @@ impl Intake<'_> {
                 self.heard.delivered.push(message);
                 self.deliver(message, Delivery::Delivered, None);
             }
+            Change::TakenBack(message) => self.unit.write(Write::TakeBack(message)),
             Change::Undelivered { message, error } => {
                 self.heard.undelivered.push((message, error.clone()));
                 self.deliver(message, Delivery::Undelivered, Some(error));

@@ -1,6 +1,5 @@
 //! Finding out what became of sessions: after a start of the server, and whenever in doubt.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +8,11 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::live::Live;
 use super::observe::Report;
-use super::{App, couriers, ingest, keyboard, launch, life, tasks};
+use super::{App, couriers, ingest, keyboard, launch, life, tasks, terminal};
 use crate::clock;
 use crate::domain::ids::{PermissionId, SessionId};
 use crate::domain::observation::Fact;
-use crate::domain::session::{ClaudeStatus, Session, Source};
+use crate::domain::session::{ClaudeStatus, Process, Session, Source};
 use crate::process;
 use crate::tmux::Pane;
 
@@ -61,22 +60,21 @@ pub async fn panes(app: &Arc<App>) -> Result<(), Error> {
     let tmux = app.tmux().await?;
     let panes =
         tmux.list_panes().await.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
-    let by_session: HashMap<String, Pane> =
-        panes.into_iter().map(|p| (p.session.clone(), p)).collect();
-    let names = |live: &Live| -> Vec<(SessionId, String)> {
+    let names = |live: &Live| -> Vec<(SessionId, String, Option<Process>)> {
         let ours = live.sessions().filter(|s| s.is_live() && !s.is_elsewhere());
-        ours.map(|s| (s.id, s.tmux_session.clone())).collect()
+        ours.map(|s| (s.id, s.tmux_session.clone(), s.state.process)).collect()
     };
     let sessions = app.engine.read(names).await?;
     let prefix = format!("{}-", app.config.session_prefix);
+    let alive = panes.iter().filter(|p| !p.dead).map(|p| &p.session);
     let mut orphans: Vec<String> =
-        by_session.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
-    for (id, name) in sessions {
-        orphans.retain(|o| *o != name);
-        app.set_pane(id, by_session.get(&name).map(|p| p.pane));
-    }
-    orphans.retain(|name| by_session.get(name).is_some_and(|p| !p.dead));
+        alive.filter(|name| name.starts_with(&prefix)).cloned().collect();
     orphans.sort();
+    orphans.dedup();
+    for (id, name, claude) in sessions {
+        orphans.retain(|o| *o != name);
+        app.set_pane(id, terminal::pane_of(&panes, &name, claude).map(|p| p.pane));
+    }
     let mut known = app.orphans.lock().unwrap_or_else(PoisonError::into_inner);
     for name in orphans.iter().filter(|name| !known.contains(name)) {
         tracing::warn!(tmux_session = %name, "the tmux session {name} runs, but no session of Chorus's explains it");
@@ -125,7 +123,7 @@ pub async fn check(app: &Arc<App>, id: SessionId) {
 async fn find_pane(app: &Arc<App>, session: &Session) -> Result<Option<Pane>, Error> {
     let panes = app.tmux().await?.list_panes().await;
     let panes = panes.map_err(|e| Error::Unavailable { problem: e.to_string() })?;
-    Ok(panes.into_iter().find(|p| p.session == session.tmux_session))
+    Ok(terminal::pane_of(&panes, &session.tmux_session, session.state.process).cloned())
 }
 
 /// Notes that a session's process is gone, and how it ended as far as tmux knows.

@@ -9,12 +9,27 @@ use super::App;
 use super::error::Error;
 use crate::claude::screen::{self, Cursor, InputBox};
 use crate::domain::ids::SessionId;
-use crate::tmux::{Capture, Key, PaneId};
+use crate::domain::session::Process;
+use crate::tmux::{Capture, Key, Pane, PaneId};
 
 /// The pane of a session that runs.
 pub(super) fn pane(app: &App, session: SessionId) -> Result<PaneId, Error> {
     let no_terminal = || Error::conflict("the session has no terminal: it does not run");
     app.pane(session).ok_or_else(no_terminal)
+}
+
+/// The pane of a session among all panes: the one that its Claude runs in, or is to run in. People split
+/// its window, and what runs beside Claude is theirs.
+pub(super) fn pane_of<'p>(
+    panes: &'p [Pane],
+    tmux_session: &str,
+    claude: Option<Process>,
+) -> Option<&'p Pane> {
+    let mut panes = panes.iter().filter(|p| p.session == tmux_session);
+    match claude {
+        Some(claude) => panes.find(|p| p.pid == claude.pid),
+        None => panes.min_by_key(|p| p.pane),
+    }
 }
 
 /// Captures what a session's terminal shows.
@@ -56,4 +71,42 @@ pub async fn clear_draft(app: &Arc<App>, session: SessionId, limit: Duration) ->
         sleep(Duration::from_millis(50)).await;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pane_of;
+    use crate::domain::session::Process;
+    use crate::tmux::{Pane, PaneId};
+
+    fn pane(session: &str, number: u32, pid: u32) -> Pane {
+        Pane {
+            session: session.into(),
+            pane: PaneId(number),
+            pid,
+            dead: false,
+            dead_status: None,
+            dead_signal: None,
+            title: String::new(),
+            cursor: (0, 0),
+            width: 80,
+            height: 24,
+            alternate_on: false,
+            attached: 0,
+        }
+    }
+
+    #[test]
+    fn a_split_window_does_not_hide_where_claude_runs() {
+        // As tmux lists them after a split above, and a window more.
+        let panes = [pane("b", 1, 9), pane("a", 4, 40), pane("a", 2, 20), pane("a", 3, 30)];
+        let found = |claude: Option<u32>| {
+            let claude = claude.map(|pid| Process { pid, start: 1 });
+            pane_of(&panes, "a", claude).map(|p| p.pane)
+        };
+        assert_eq!(found(Some(20)), Some(PaneId(2)));
+        assert_eq!(found(Some(30)), Some(PaneId(3)), "it was started there");
+        assert_eq!(found(None), Some(PaneId(2)), "the first one is where it is started");
+        assert_eq!(found(Some(50)), None, "its pane was closed; the others are not Claude's");
+    }
 }

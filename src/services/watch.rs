@@ -16,7 +16,10 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use transcripts::Transcripts;
 
-use super::observe::Report;
+use super::engine::Unit;
+use super::error::Error;
+use super::live::Live;
+use super::observe::{self, Report};
 use super::{App, elsewhere, ingest, recover};
 use crate::claude::paths;
 use crate::claude::state_file::{self, StateFile};
@@ -193,11 +196,10 @@ impl Watching {
             self.folders.watch_for(id, &sessions);
             self.read_state(id, &sessions.join(format!("{}.json", process.pid))).await;
         }
-        let known = conversations::of_session(&self.app.db, id).await.unwrap_or_default();
+        let known = self.conversations(&session).await;
         for conversation in &known {
             let path = transcript(&session, &config, conversation);
-            let current =
-                session.is_live() && session.state.conversation.as_ref() == Some(&conversation.id);
+            let current = runs(&session, &conversation.id);
             if current {
                 self.finished.remove(&conversation.id);
             } else if self.finished.contains(&conversation.id) {
@@ -228,6 +230,28 @@ impl Watching {
         }
     }
 
+    /// The conversations to follow: the session's own, but for those that another one runs now, and the one
+    /// that it alone runs, whoever's that was.
+    async fn conversations(&self, session: &Session) -> Vec<Conversation> {
+        let known = conversations::of_session(&self.app.db, session.id).await;
+        let mut known = known.unwrap_or_default();
+        let id = session.id;
+        let others = move |live: &Live| -> HashSet<ConversationId> {
+            let others = live.sessions().filter(|s| s.id != id && s.is_live());
+            others.filter_map(|s| s.state.conversation.clone()).collect()
+        };
+        let others = self.app.engine.read(others).await.unwrap_or_default();
+        known.retain(|c| runs(session, &c.id) || !others.contains(&c.id));
+        if let Some(current) = session.state.conversation.as_ref().filter(|c| runs(session, c))
+            && !others.contains(current)
+            && known.iter().all(|c| c.id != *current)
+            && let Ok(Some(theirs)) = conversations::by_id(&self.app.db, current).await
+        {
+            known.push(Conversation { session_id: id, ..theirs });
+        }
+        known
+    }
+
     fn wait_for(&mut self, session: SessionId, process: Process, generation: u32) {
         if !self.waited_for.insert(process) {
             return;
@@ -253,6 +277,16 @@ impl Watching {
 
     // --- the sweep ---
 
+    async fn settle_forgotten(&self) {
+        let settle = |live: &mut Live, unit: &mut Unit| {
+            observe::settle_forgotten(live, unit);
+            Ok::<_, Error>(())
+        };
+        if let Err(e) = self.app.engine.run(settle).await {
+            tracing::warn!(error = %e, "requests that nobody follows any more were not settled");
+        }
+    }
+
     async fn sweep(&mut self) {
         ingest::drain_spool(&self.app).await;
         self.folders.begin_anew();
@@ -261,14 +295,16 @@ impl Watching {
             self.elsewhere = elsewhere::config_dir(&self.app).await;
         }
         elsewhere::unflag(&self.app).await;
+        self.settle_forgotten().await;
         if let Some(config) = self.elsewhere.clone() {
             self.folders.watch(&paths::sessions_dir(&config));
             let pids = &self.pids;
             elsewhere::look_around(&self.app, &config, |pid| pids.contains_key(&pid)).await;
         }
-        let running = |live: &super::live::Live| -> Vec<(SessionId, Option<Timestamp>)> {
-            let live_ones = live.sessions().filter(|s| s.is_live());
-            live_ones.map(|s| (s.id, live.heard(s.id))).collect()
+        let running = |live: &Live| -> Vec<(SessionId, Option<Timestamp>)> {
+            // What became of a request may still be told after its session's end.
+            let wanted = live.sessions().filter(|s| s.is_live() || !s.state.open.is_empty());
+            wanted.map(|s| (s.id, live.heard(s.id))).collect()
         };
         let Ok(sessions) = self.app.engine.read(running).await else { return };
         if !sessions.is_empty()
@@ -300,6 +336,11 @@ impl Watching {
 #[expect(clippy::cast_possible_truncation, reason = "the configuration checks its range")]
 fn ms(seconds: f64) -> i64 {
     (seconds * 1_000.0) as i64
+}
+
+/// Whether a session's Claude goes on with this conversation.
+fn runs(session: &Session, conversation: &ConversationId) -> bool {
+    session.is_live() && session.state.conversation.as_ref() == Some(conversation)
 }
 
 /// Where a conversation's transcript is, or will be: where its first hook said, unless that was lost, or

@@ -10,9 +10,15 @@ use crate::domain::time::Timestamp;
 const OF_SESSION: &str = "SELECT id, session_id, transcript_path, transcript_offset, \
      transcript_file, started_at, ended_at, end_reason FROM conversations \
      WHERE session_id = $1 ORDER BY started_at, id";
+const BY_ID: &str = "SELECT id, session_id, transcript_path, transcript_offset, \
+     transcript_file, started_at, ended_at, end_reason FROM conversations WHERE id = $1";
 const SESSION_OF: &str = "SELECT session_id FROM conversations WHERE id = $1";
+// One that goes on in another session is that one's, unless the one before still runs.
 const START: &str = "INSERT INTO conversations (id, session_id, transcript_path, started_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET ended_at = NULL, end_reason = NULL, \
+     session_id = CASE WHEN EXISTS \
+     (SELECT 1 FROM sessions s WHERE s.id = conversations.session_id AND s.live = 1) \
+     THEN conversations.session_id ELSE excluded.session_id END, \
      transcript_path = COALESCE(excluded.transcript_path, conversations.transcript_path)";
 const LOCATE: &str = "UPDATE conversations SET transcript_path = $2 WHERE id = $1";
 const END: &str = "UPDATE conversations SET ended_at = $2, end_reason = $3 \
@@ -28,7 +34,7 @@ const READ_SUBAGENT_TO: &str = "INSERT INTO subagent_transcripts \
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[OF_SESSION, SESSION_OF, START, LOCATE, END, READ_TO, SUBAGENTS, READ_SUBAGENT_TO];
+    &[OF_SESSION, BY_ID, SESSION_OF, START, LOCATE, END, READ_TO, SUBAGENTS, READ_SUBAGENT_TO];
 
 #[derive(sqlx_macros::FromRow)]
 struct Row {
@@ -42,24 +48,33 @@ struct Row {
     end_reason: Option<String>,
 }
 
+impl Row {
+    fn conversation(self) -> Result<Conversation> {
+        Ok(Conversation {
+            id: ConversationId(self.id),
+            session_id: id("conversations.session_id", &self.session_id)?,
+            transcript_path: self.transcript_path,
+            transcript_offset: u64::try_from(self.transcript_offset).unwrap_or(0),
+            transcript_file: self.transcript_file,
+            started_at: Timestamp(self.started_at),
+            ended_at: self.ended_at.map(Timestamp),
+            end_reason: self.end_reason,
+        })
+    }
+}
+
 /// Reads a session's conversations in the order they began.
 pub async fn of_session(db: &Db, session: SessionId) -> Result<Vec<Conversation>> {
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(OF_SESSION)
         .bind(session.to_string()).fetch_all(c).await?);
-    rows.into_iter()
-        .map(|r| {
-            Ok(Conversation {
-                id: ConversationId(r.id),
-                session_id: id("conversations.session_id", &r.session_id)?,
-                transcript_path: r.transcript_path,
-                transcript_offset: u64::try_from(r.transcript_offset).unwrap_or(0),
-                transcript_file: r.transcript_file,
-                started_at: Timestamp(r.started_at),
-                ended_at: r.ended_at.map(Timestamp),
-                end_reason: r.end_reason,
-            })
-        })
-        .collect()
+    rows.into_iter().map(Row::conversation).collect()
+}
+
+/// Finds a conversation.
+pub async fn by_id(db: &Db, conversation: &ConversationId) -> Result<Option<Conversation>> {
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(BY_ID)
+        .bind(key(&conversation.0)).fetch_optional(c).await?);
+    row.map(Row::conversation).transpose()
 }
 
 /// Finds the session that a conversation runs in.

@@ -8,13 +8,16 @@ use crate::domain::record::{Message, Utterance};
 use crate::domain::scrub::scrub;
 use crate::domain::time::Timestamp;
 
+macro_rules! columns {
+    () => {
+        "id, session_id, conversation_id, direction, content, source, outgoing, raw, clear_draft, \
+         delivery_status, delivery_error, agent_id, timestamp, task_id"
+    };
+}
+
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, session_id, conversation_id, direction, content, source, outgoing, raw, clear_draft, ",
-            "delivery_status, delivery_error, agent_id, timestamp, task_id FROM session_messages ",
-            $rest
-        )
+        concat!("SELECT ", columns!(), " FROM session_messages ", $rest)
     };
 }
 
@@ -22,6 +25,12 @@ const LIST: &str =
     select!("WHERE session_id = $1 AND (timestamp, id) > ($2, $3) ORDER BY timestamp, id LIMIT $4");
 const LIST_NEWEST: &str = select!(
     "WHERE session_id = $1 AND (timestamp, id) < ($2, $3) ORDER BY timestamp DESC, id DESC LIMIT $4"
+);
+// Prompts that are still to be sent may stand after it.
+const LAST_SAID: &str = select!(
+    "WHERE session_id = $1 AND agent_id IS NULL \
+     AND (delivery_status IS NULL OR delivery_status = 'delivered') \
+     ORDER BY timestamp DESC, id DESC LIMIT 1"
 );
 const BEFORE: &str = select!(
     "WHERE session_id = $1 AND COALESCE(agent_id, '') = $2 AND (timestamp, id) < ($3, $4) \
@@ -42,18 +51,35 @@ const SAY: &str = "INSERT INTO session_messages (id, session_id, conversation_id
 const DELIVER: &str = "UPDATE session_messages SET delivery_status = $2, delivery_error = $3, \
      outgoing = CASE WHEN $2 IN ('delivered', 'undelivered') THEN NULL ELSE outgoing END \
      WHERE id = $1";
-// A prompt that Chorus sent and that the transcript tells of now. The oldest one with this text,
-// as Claude Code takes them in order; that it was given up for lost is taken back.
+const TAKE_BACK: &str = concat!(
+    "UPDATE session_messages SET delivery_status = 'delivered', delivery_error = NULL \
+     WHERE id = $1 AND delivery_status = 'undelivered' RETURNING ",
+    columns!()
+);
+// A prompt that Chorus sent and that the transcript tells of now: the oldest one with this text, as
+// Claude Code takes them in order. One that did not arrive is none of them.
 const CLAIM: &str = "UPDATE session_messages SET conversation_id = $2, utterance_key = $3, \
      timestamp = $4, delivery_status = 'delivered', delivery_error = NULL, outgoing = NULL \
      WHERE id = (SELECT id FROM session_messages WHERE session_id = $1 AND prompt_digest = $5 \
-     AND utterance_key IS NULL AND delivery_status <> 'queued' ORDER BY id LIMIT 1) \
+     AND utterance_key IS NULL AND delivery_status IN ('sending', 'delivered') ORDER BY id LIMIT 1) \
      AND NOT EXISTS (SELECT 1 FROM session_messages WHERE conversation_id = $2 AND utterance_key = $3) \
      RETURNING id";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[LIST, LIST_NEWEST, BEFORE, BY_ID, BY_IDEMPOTENCY_KEY, UNDER_WAY, INSERT, SAY, DELIVER, CLAIM];
+pub(super) const STATEMENTS: &[&str] = &[
+    LIST,
+    LIST_NEWEST,
+    BEFORE,
+    LAST_SAID,
+    BY_ID,
+    BY_IDEMPOTENCY_KEY,
+    UNDER_WAY,
+    INSERT,
+    SAY,
+    DELIVER,
+    TAKE_BACK,
+    CLAIM,
+];
 
 /// A message with what only the sending of it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,6 +180,13 @@ pub async fn list(
     Ok(Page::of(messages, limit, |m| Cursor { at: m.timestamp.0, id: m.id.to_string() }))
 }
 
+/// The newest message that was said, by the session itself or to it.
+pub async fn last_said(db: &Db, session: SessionId) -> Result<Option<Message>> {
+    let row: Option<Row> = on!(read db, c => sqlx::query_as(LAST_SAID)
+        .bind(session.to_string()).fetch_optional(c).await?);
+    Ok(row.map(Row::outgoing).transpose()?.map(|o| o.message))
+}
+
 /// What was said before a place, the newest first: by the session itself, or by one of its sub-agents.
 pub async fn before(
     db: &Db,
@@ -231,6 +264,13 @@ pub(super) async fn deliver(
     on!(execute tx, sqlx::query(DELIVER)
         .bind(message.to_string()).bind(status.as_str()).bind(error.map(text)));
     Ok(())
+}
+
+/// Notes that a prompt has arrived which was given up for lost, and tells it.
+pub(super) async fn take_back(tx: &mut Tx, message: MessageId) -> Result<Option<Message>> {
+    let row: Option<Row> = on!(write tx, c => sqlx::query_as(TAKE_BACK)
+        .bind(message.to_string()).fetch_optional(c).await?);
+    Ok(row.map(Row::outgoing).transpose()?.map(|o| o.message))
 }
 
 /// Ties a prompt that Chorus sent to the utterance that Claude Code made of it. Tells whether there

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, each on both databases.
 
 mod claims;
+mod conversing;
 mod places;
 mod texts;
 mod usage;
@@ -26,6 +27,11 @@ use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState
 use crate::domain::time::Timestamp;
 
 use claims::claims_are_kept_until_they_are_released;
+use conversing::{
+    a_conversation_moves_to_the_session_that_goes_on_with_it,
+    a_prompt_that_did_not_arrive_is_claimed_by_none_and_may_be_taken_back,
+    what_was_said_last_is_no_prompt_that_waits,
+};
 use texts::whatever_text_comes_it_is_kept;
 use usage::{
     a_response_counts_once_whoever_tells_of_it, sums_are_the_same_by_whatever_they_are_grouped,
@@ -85,6 +91,9 @@ on_both! {
     lists_are_in_the_order_of_bytes
     a_source_fills_in_what_another_did_not_know
     a_prompt_is_claimed_once
+    a_prompt_that_did_not_arrive_is_claimed_by_none_and_may_be_taken_back
+    a_conversation_moves_to_the_session_that_goes_on_with_it
+    what_was_said_last_is_no_prompt_that_waits
     a_response_counts_once_whoever_tells_of_it
     sums_are_the_same_by_whatever_they_are_grouped
     the_last_word_on_a_conversation_settles_it

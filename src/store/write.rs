@@ -152,6 +152,8 @@ pub enum Write {
         /// Why it failed.
         error: Option<String>,
     },
+    /// A prompt that was given up for lost has arrived.
+    TakeBack(MessageId),
     /// A permission is asked for.
     AddPermission(Box<PermissionRequest>),
     /// A request moved on.
@@ -376,6 +378,11 @@ impl Tx {
             }
             Write::Deliver { message, status, error } => {
                 messages::deliver(self, message, status, error.as_deref()).await
+            }
+            Write::TakeBack(id) => {
+                let message = messages::take_back(self, id).await?;
+                message.iter().for_each(|m| made.event(event::message(m)));
+                Ok(())
             }
             Write::AddPermission(r) => permissions::insert(self, &r).await,
             Write::SavePermission(s) => permissions::save(self, &s.request, s.interrupts).await,

@@ -7,6 +7,7 @@
 //! wait for facts, never for time to pass.
 
 mod cli;
+mod conversations;
 mod dashboard;
 mod database;
 mod demo;
@@ -58,5 +59,6 @@ mod templates;
 mod terminal;
 mod top;
 mod trust;
+mod typing;
 mod usage;
 mod waiting;

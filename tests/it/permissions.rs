@@ -10,6 +10,7 @@ on_both_stores! {
     an_allowance_reaches_the_hook_and_is_followed_to_its_end
     a_denial_carries_its_message_and_may_end_the_turn
     an_allowance_for_the_session_answers_the_same_question_by_itself_after_a_restart_too
+    an_answer_that_leaves_no_trace_is_settled_and_scrubbed
     a_held_question_survives_the_death_of_the_server
     permissions_are_listed_by_status_and_session_page_by_page
 }
@@ -83,6 +84,37 @@ async fn an_allowance_reaches_the_hook_and_is_followed_to_its_end(store: Store) 
         seen.push(event.data["status"].as_str().expect("a status").to_owned());
     }
     assert_eq!(seen, ["decided", "delivered", "honoured"]);
+}
+
+/// Claude is idle, has ended, or has ended before another server starts.
+async fn an_answer_that_leaves_no_trace_is_settled_and_scrubbed(store: Store) {
+    let world = World::build().stand_in().store(store).env("CHORUS_POLL_INTERVAL", "0.2");
+    let world = world.start().await;
+    let mut answered = Vec::new();
+    for name in ["idle", "gone", "long-gone"] {
+        let agent = world.begin(name).await;
+        let command = format!("deploy {name} --key sk-ant-api03-AbC_dEf-123456");
+        // The call itself is not told.
+        let held = question(&world, &agent, &command).await;
+        let request = world.wait_for_request(name).await;
+        decide(&world, &request, &json!({"decision": "allow"})).await;
+        told(held).await;
+        let request = becomes(&world, &request, "delivered").await;
+        assert_eq!(request["input"]["command"], command);
+        answered.push((agent, request));
+    }
+    world.hook(&answered[0].0, "Stop", &json!({})).await.ok();
+    world.delete("/api/sessions/gone").await.expect(204);
+    for (_, request) in &answered[..2] {
+        let settled = becomes(&world, request, "cancelled").await;
+        assert_eq!((&settled["verdict"], &settled["decided_by"]), (&json!("allow"), &json!("api")));
+        assert!(!settled.to_string().contains("AbC_dEf"), "{settled}");
+    }
+    world.delete("/api/sessions/long-gone").await.expect(204);
+    world.kill9();
+    world.start_again().await;
+    let settled = becomes(&world, &answered[2].1, "cancelled").await;
+    assert!(!settled.to_string().contains("AbC_dEf"), "{settled}");
 }
 
 async fn a_denial_carries_its_message_and_may_end_the_turn(store: Store) {

@@ -79,6 +79,19 @@ async fn what_people_and_rules_do_is_written_down_once() {
 }
 
 #[tokio::test]
+async fn that_a_call_was_allowed_with_changed_input_is_shown() {
+    let world = World::with_stand_in().await;
+    let agent = world.begin("p").await;
+    let (held, request) = ask(&world, &agent, "toolu_1", &"make ".repeat(60)).await;
+    let instead = json!({"decision": "allow", "updated_input": {"command": "make test"}});
+    decide(&world, &request, &instead).await;
+    told(held).await;
+    let shown = world.cli(&["audit", "--action", "permission.decided"]).await.ok().stdout;
+    let expected = "allow with changed input Bash: make test (asked for Bash: make make";
+    assert!(shown.contains(expected), "{shown}");
+}
+
+#[tokio::test]
 async fn a_row_that_was_tampered_with_is_found() {
     let world = World::with_stand_in().await;
     for name in ["a", "b", "c", "d"] {

@@ -174,6 +174,26 @@ async fn somebody_looks_then_types_and_comes_back_to_the_present_screen() {
 }
 
 #[tokio::test]
+async fn a_window_that_was_split_still_shows_the_pane_that_claude_runs_in() {
+    let world = World::with_stand_in().await;
+    shell(&world).await;
+    let beside = world.root().join("beside");
+    let pane = world.pane("a").await;
+    let cat = format!("exec cat > {}", beside.display());
+    // Before it, behind it, and in a window of its own.
+    world.tmux(&["split-window", "-b", "-t", &pane, &cat]).await.ok();
+    world.tmux(&["split-window", "-t", &pane, "exec cat"]).await.ok();
+    world.tmux(&["new-window", "-t", &pane, "exec cat"]).await.ok();
+    world.kill9();
+    world.start_again().await;
+    let mut typing = Viewer::open(&world, "a", "?write=true&scrollback=0").await;
+    typing.until_told("typing").await;
+    typing.type_in("echo ty''ped\r").await;
+    typing.until_drawn("typed\r\n").await;
+    assert_eq!(std::fs::read(&beside).expect("a file"), b"");
+}
+
+#[tokio::test]
 async fn the_end_says_why() {
     let world = World::with_stand_in().await;
     shell(&world).await;

@@ -194,6 +194,8 @@ async fn a_spent_budget_keeps_prompts_back_until_it_is_raised() {
     let refused = world.post("/api/sessions", &bad).await.expect(422).json();
     assert_eq!(refused["errors"][0]["field"], "launch.budget_usd");
 
+    let shown = world.cli(&["budget", "a"]).await.ok().stdout;
+    assert_eq!(shown.trim(), "a has spent $2.10 (by Claude Code) of $2.00: 105 %");
     let raised = world.cli(&["budget", "a", "3"]).await.ok().stdout;
     assert!(raised.contains("$3.00") && raised.contains("70 %"), "{raised}");
     world.post("/api/sessions/a/send", &json!({"text": "more", "queue": true})).await.expect(202);
@@ -202,6 +204,8 @@ async fn a_spent_budget_keeps_prompts_back_until_it_is_raised() {
     assert_eq!(lowered["budget"]["level"], "spent");
     let freed = world.cli(&["--json", "budget", "a", "none"]).await.ok().json();
     assert!(freed["budget"].is_null() && freed["detail"]["budget"].is_null(), "{freed}");
+    let shown = world.cli(&["budget", "a"]).await.ok().stdout;
+    assert!(shown.ends_with("; it may cost any sum\n"), "{shown}");
     let entries = world.cli(&["--json", "audit", "--action", "budget.spent"]).await.ok().json();
     let data = json!({"name": "a", "budget_usd": 2.0, "spent_usd": 2.1});
     assert_eq!(entries[0]["data"], data, "{entries}");

@@ -36,7 +36,7 @@ pub enum InputBox {
 pub fn input_box(capture: &str, cursor: Cursor) -> InputBox {
     let rows = rows(capture);
     let text: Vec<String> = rows.iter().map(|row| row_text(row)).collect();
-    let Some(first) = box_start(&text, cursor.y) else { return InputBox::Hidden };
+    let Some((first, start)) = box_start(&text, cursor.y) else { return InputBox::Hidden };
     let Some(end) = (first + 1..text.len()).find(|i| is_rule(&text[*i]) || is_more(&text[*i]))
     else {
         return InputBox::Hidden;
@@ -51,8 +51,15 @@ pub fn input_box(capture: &str, cursor: Cursor) -> InputBox {
             .collect();
         lines.join("\n").trim_end().to_owned()
     };
-    if is_more(&text[first - 1]) {
-        return InputBox::Draft(draft());
+    match start {
+        Start::InSight => {}
+        Start::Folded => return InputBox::Draft(draft()),
+        // Only what has just been written is known by so little: the cursor is at its end, and the box
+        // takes most of the screen.
+        Start::AboveScreen if cursor.y + 1 == end && 2 * end > text.len() => {
+            return InputBox::Draft(draft());
+        }
+        Start::AboveScreen => return InputBox::Hidden,
     }
     if text[first].starts_with('!') {
         return InputBox::Bash(draft());
@@ -84,21 +91,38 @@ fn is_more(line: &str) -> bool {
     hidden.is_some_and(|l| l.contains(" more ─") && l.ends_with('─'))
 }
 
+/// Where a box begins.
+enum Start {
+    /// With the first row in sight.
+    InSight,
+    /// The box leaves out its beginning, and says so.
+    Folded,
+    /// The box is taller than the screen.
+    AboveScreen,
+}
+
 /// Walks up from the cursor's row to the first row of the box that is in sight.
-fn box_start(text: &[String], cursor: usize) -> Option<usize> {
+fn box_start(text: &[String], cursor: usize) -> Option<(usize, Start)> {
     let mut row = cursor;
     loop {
         let line = text.get(row)?;
+        let above = row.checked_sub(1).and_then(|above| text.get(above));
         if is_box_start(line) {
-            return is_rule(text.get(row.checked_sub(1)?)?).then_some(row);
+            return match above {
+                Some(above) => is_rule(above).then_some((row, Start::InSight)),
+                None => Some((row, Start::AboveScreen)),
+            };
         }
         if row < cursor && is_more(line) {
-            return Some(row + 1);
+            return Some((row + 1, Start::Folded));
         }
         // Further lines of a draft are indented by two; an empty one loses its blanks.
         if !(line.is_empty() || line.starts_with("  ")) {
             return None;
         }
-        row = row.checked_sub(1)?;
+        if above.is_none() {
+            return Some((row, Start::AboveScreen));
+        }
+        row -= 1;
     }
 }

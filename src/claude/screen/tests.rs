@@ -270,6 +270,29 @@ fn an_empty_box_is_told_from_a_draft() {
 }
 
 #[test]
+fn a_draft_taller_than_the_screen_is_one_and_no_dialog_is() {
+    let lines = |n: usize| (1..=n).map(|n| format!("  line {n}\n")).collect::<String>();
+    let rule = "─".repeat(40);
+    let tall = format!("{}{rule}\n  ⏸ manual mode on\n\n", lines(21));
+    let found = |x, y| input_box(&tall, Cursor { x, y });
+    assert!(matches!(found(9, 20), InputBox::Draft(text) if text.ends_with("line 21")));
+    assert_eq!(found(2, 10), InputBox::Hidden, "too little is known");
+    let first = tall.replacen("  line 1", "❯\u{a0}line 1", 1);
+    assert!(matches!(input_box(&first, Cursor { x: 9, y: 20 }), InputBox::Draft(_)));
+    let other = tall.replacen("  line 1", "● line 1", 1);
+    assert_eq!(input_box(&other, Cursor { x: 9, y: 20 }), InputBox::Hidden);
+    // Wherever the cursor is.
+    let screens = Screens::default();
+    let asks = |text: &str| screens.dialog(text).is_some_and(|dialog| dialog.kind.waits());
+    for (name, text) in fixtures("screens").iter().filter(|(_, text)| asks(text)) {
+        for y in 0..text.lines().count() {
+            let found = input_box(text, Cursor { x: 2, y });
+            assert_eq!(found, InputBox::Hidden, "{name} at {y}");
+        }
+    }
+}
+
+#[test]
 fn titles_are_read_and_foreign_ones_are_not() {
     assert_eq!(title_is_busy("✳ task-7"), Some(false));
     for busy in ["⠂ task-7", "⠐ x", "◐ task-7", "◑ x"] {

@@ -38,6 +38,10 @@ const SKEW_MS: i64 = 250;
 /// after this long it will not. Milliseconds.
 const PROOF_LIMIT_MS: i64 = 5_000;
 
+/// Claude Code may be heard to have taken a prompt that was given up for lost. After this long since its
+/// sending, the same text is somebody's who typed it. Milliseconds.
+const LATE_MS: i64 = 60_000;
+
 /// Without a state file, a status that should move is doubted after this long. Milliseconds.
 const DOUBT_AFTER_MS: i64 = 60_000;
 
@@ -85,6 +89,8 @@ pub enum Change {
     },
     /// A prompt arrived.
     Delivered(MessageId),
+    /// A prompt that was given up for lost has arrived all the same.
+    TakenBack(MessageId),
     /// The session's budget is spent.
     BudgetSpent,
     /// The turn that is going on is to be interrupted.
@@ -248,7 +254,11 @@ impl Step<'_> {
                     self.claim(*status, o, "input box");
                 }
             }
-            Fact::SendBegan(sending) => self.state.sending = Some(sending.clone()),
+            Fact::SendBegan(sending) => {
+                // Of two with the same text, the one that is sent now is what Claude Code takes.
+                self.state.lost.take_if(|lost| lost.digest == sending.digest);
+                self.state.sending = Some(sending.clone());
+            }
             Fact::SendFailed { message, error } => {
                 if self.state.sending.as_ref().is_some_and(|s| s.message == *message) {
                     self.undelivered(error);
@@ -305,8 +315,8 @@ impl Step<'_> {
     }
 
     fn launch_began(&mut self, conversation: &ConversationId, at: Timestamp) {
-        self.settle_undecided(PermissionStatus::Cancelled, at);
-        self.state.open.clear();
+        self.settle_undecided(PermissionStatus::Cancelled, Timestamp(i64::MAX));
+        self.settle_unproved();
         self.state.calls.clear();
         let s = &mut *self.state;
         s.generation += 1;
@@ -322,6 +332,7 @@ impl Step<'_> {
         s.ending = false;
         s.pausing = false;
         s.limit = None;
+        s.lost = None;
         if s.conversation.as_ref() == Some(conversation) {
             // It has ended with the process, and goes on.
             self.changes.push(Change::ConversationStarted(conversation.clone()));
@@ -391,6 +402,12 @@ impl Step<'_> {
         self.claim(ClaudeStatus::Busy, o, "UserPromptSubmit");
         if self.state.sending.as_ref().is_some_and(|s| s.digest == digest && o.at >= s.since) {
             self.delivered();
+        } else if let Some(lost) = self
+            .state
+            .lost
+            .take_if(|s| s.digest == digest && (0..LATE_MS).contains(&o.at.ms_since(s.since)))
+        {
+            self.changes.push(Change::TakenBack(lost.message));
         }
     }
 
@@ -440,6 +457,7 @@ impl Step<'_> {
     fn undelivered(&mut self, error: &str) {
         if let Some(s) = self.state.sending.take() {
             self.changes.push(Change::Undelivered { message: s.message, error: error.to_owned() });
+            self.state.lost = Some(s);
         }
     }
 

@@ -199,6 +199,17 @@ impl Step<'_> {
         }
     }
 
+    /// What was delivered and has left no trace by now will leave none.
+    pub(super) fn settle_unproved(&mut self) {
+        for r in self.state.open.extract_if(.., |r| r.delivered) {
+            self.changes.push(Change::Permission {
+                id: r.id,
+                status: PermissionStatus::Cancelled,
+                decided: None,
+            });
+        }
+    }
+
     /// Takes out the requests that no answer of ours was delivered to. The others stay: what became
     /// of them is in the transcript, which Claude Code writes a moment after its turn has ended.
     fn take_unanswered(&mut self, at: Timestamp) -> Vec<PermissionId> {

@@ -189,11 +189,12 @@ impl Step<'_> {
             self.settle_by_file();
         }
         self.follow_file(now);
-        let s = &mut *self.state;
-        if s.claude_status == ClaudeStatus::Idle && now.ms_since(s.evidence.at) > PROOF_LIMIT_MS {
-            // The turn is long over: what was delivered and left no trace stays "delivered".
-            s.open.retain(|r| !r.delivered);
+        if matches!(self.state.claude_status, ClaudeStatus::Idle | ClaudeStatus::Stopped)
+            && now.ms_since(self.state.evidence.at) > PROOF_LIMIT_MS
+        {
+            self.settle_unproved();
         }
+        let s = &mut *self.state;
         if !s.started
             && s.claude_status == ClaudeStatus::Starting
             && now.ms_since(s.launched_at) > START_LIMIT_MS

@@ -181,6 +181,31 @@ fn an_allowance_is_followed_until_claude_has_obeyed() {
 }
 
 #[test]
+fn an_answer_without_a_trace_is_settled_some_time_after_the_turn_or_the_process() {
+    let cancelled = [PermissionStatus::Cancelled];
+    let ends: [fn(&mut Story); 2] = [
+        |s| drop(s.hook(4_000, Fact::TurnEnded { background: 0 })),
+        |s| drop(s.tell(Source::Process, 4_000, Fact::ProcessGone { how: None, orderly: false })),
+    ];
+    for end in ends {
+        let mut s = Story::busy();
+        let id = s.ask(3_000);
+        s.allow(3_500, id);
+        end(&mut s);
+        assert_eq!(fates(&s.tell(Source::Chorus, 8_900, TICK)), [], "the transcript may tell");
+        assert_eq!(fates(&s.tell(Source::Chorus, 9_100, TICK)), cancelled);
+        assert_eq!(s.state.open, []);
+        assert_eq!(fates(&s.tell(Source::Chorus, 9_200, TICK)), []);
+    }
+    let mut s = Story::busy();
+    let id = s.ask(3_000);
+    s.allow(3_500, id);
+    s.tell(Source::Process, 4_000, Fact::ProcessGone { how: None, orderly: false });
+    let launch = Fact::LaunchBegan { conversation: conversation("c1") };
+    assert_eq!(fates(&s.tell(Source::Chorus, 5_000, launch)), cancelled);
+}
+
+#[test]
 fn the_end_of_the_dialog_without_us_is_an_answer_at_the_terminal() {
     let mut s = Story::busy();
     s.ask(3_000);
@@ -283,6 +308,54 @@ fn a_prompt_is_delivered_by_the_very_text_only() {
     assert!(!s.hook(2_100, submitted("theirs")).contains(&Change::Delivered(message)));
     assert!(s.hook(2_200, submitted("ours")).contains(&Change::Delivered(message)));
     assert!(!s.hook(2_300, submitted("ours")).contains(&Change::Delivered(message)));
+}
+
+fn sending(digest: &str, since: i64) -> Sending {
+    let message = MessageId::new();
+    Sending { message, digest: digest.into(), since: Timestamp(since), raw: false }
+}
+
+impl Story {
+    /// Sends a prompt and gives it up after 10 s.
+    fn lose(&mut self, at: i64) -> MessageId {
+        let sent = sending("d", at);
+        let message = sent.message;
+        self.tell(Source::Chorus, at, Fact::SendBegan(sent));
+        let failed = Fact::SendFailed { message, error: "not confirmed".into() };
+        self.tell(Source::Chorus, at + 10_000, failed);
+        message
+    }
+
+    fn take(&mut self, at: i64) -> Vec<Change> {
+        let mut changes =
+            self.hook(at, Fact::PromptSubmitted { digest: "d".into(), automatic: false });
+        changes.retain(|c| matches!(c, Change::Delivered(_) | Change::TakenBack(_)));
+        changes
+    }
+}
+
+#[test]
+fn a_prompt_that_was_given_up_for_lost_is_taken_back_once_and_soon_only() {
+    let mut s = Story::idle();
+    let lost = s.lose(2_000);
+    assert_eq!(s.take(30_000), [Change::TakenBack(lost)]);
+    assert_eq!(s.take(30_400), [], "the transcript tells of the same one");
+    let mut s = Story::idle();
+    s.lose(2_000);
+    assert_eq!(s.take(62_000), [], "somebody has typed it");
+    let mut s = Story::idle();
+    s.lose(2_000);
+    assert_eq!(s.take(1_900), [], "what was said before it was sent is another's");
+}
+
+#[test]
+fn of_two_prompts_with_the_same_text_the_one_that_was_sent_again_arrives() {
+    let mut s = Story::idle();
+    s.lose(2_000);
+    let again = sending("d", 20_000);
+    s.tell(Source::Chorus, 20_000, Fact::SendBegan(again.clone()));
+    assert_eq!(s.take(20_100), [Change::Delivered(again.message)]);
+    assert_eq!(s.take(20_500), [], "the transcript tells of the same one");
 }
 
 #[test]

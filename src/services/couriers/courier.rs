@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{BOX_WAIT, SECOND_WAIT, brought_back, excerpt, last_said};
+use super::{BOX_WAIT, SECOND_WAIT, brought_back, excerpt};
 use crate::claude::profile::Profile;
 use crate::claude::screen::InputBox;
 use crate::clock;
@@ -20,7 +20,7 @@ use crate::services::live::Live;
 use crate::services::observe::{Report, observe};
 use crate::services::{App, terminal};
 use crate::store::Write;
-use crate::store::messages::Outgoing;
+use crate::store::messages::{self, Outgoing};
 use crate::tmux::{Key, PaneId, TmuxError};
 
 /// How long Claude must have been idle before a prompt is typed. Milliseconds.
@@ -122,14 +122,22 @@ impl Courier {
         let blocked = self.clear_way(order).await;
         self.begin(order).await?;
         blocked.map_err(Setback::Failed)?;
-        self.paste(pane, order.text.as_deref().unwrap_or_default()).await?;
+        // To note it may have taken long: what has opened meanwhile must not get the text.
+        if !self.sees(BOX_WAIT, |shown| *shown == InputBox::Empty).await {
+            return Err(Setback::Failed(self.left("the input box was no longer free").await));
+        }
+        let pieces = self.paste(pane, order.text.as_deref().unwrap_or_default()).await?;
         sleep(BEFORE_ENTER).await;
+        // Nothing is pressed while the text is not in the box: a dialog would take it for a yes.
+        if !self.is_drawn(pieces).await {
+            let why = "the text did not appear in the input box, so Enter was not pressed";
+            return Err(Setback::Failed(self.give_up(why).await));
+        }
         self.press_enter(pane).await?;
         if self.settled(order.message.id, FIRST_WAIT).await {
             return Ok(());
         }
-        // Not confirmed. If the text still stands in the box, the Enter was lost. Nothing is pressed
-        // while there is no box: a dialog would take it for a yes.
+        // Not confirmed. If the text still stands in the box, the Enter was lost.
         if matches!(terminal::input_box(&self.app, self.session).await, Ok(InputBox::Draft(_))) {
             self.press_enter(pane).await?;
         }
@@ -142,10 +150,11 @@ impl Courier {
         if matches!(look, Ok(InputBox::Empty)) && self.settled(order.message.id, LAST_WAIT).await {
             return Ok(());
         }
-        Err(Setback::Failed(self.give_up().await))
+        Err(Setback::Failed(self.give_up("Claude Code did not confirm the prompt").await))
     }
 
-    async fn paste(&self, pane: PaneId, text: &str) -> Result<(), Setback> {
+    /// Pastes a text, and tells in how many pieces.
+    async fn paste(&self, pane: PaneId, text: &str) -> Result<usize, Setback> {
         let session = crate::services::sessions::by_id(&self.app, self.session).await?;
         let profile = Profile::of(session.claude_version.as_deref().unwrap_or_default());
         let tmux = self.app.tmux().await?;
@@ -153,32 +162,37 @@ impl Courier {
         for piece in &pieces {
             tmux.paste(pane, piece).await?;
         }
-        if pieces.len() > 1 {
-            self.drawn().await;
-        }
-        Ok(())
+        Ok(pieces.len())
     }
 
-    /// Waits until a paste of many pieces stands still in the input box: an Enter among them would
-    /// be swallowed, or would send the half of them.
-    async fn drawn(&self) {
-        let began = Instant::now();
+    /// Waits until what was pasted is in the input box, and tells whether it is. Of many pieces it has to
+    /// stand still: an Enter among them would be swallowed, or would send the half of them.
+    async fn is_drawn(&self, pieces: usize) -> bool {
         let mut before = None;
-        while began.elapsed() < DRAWN_WAIT {
-            let now = match terminal::input_box(&self.app, self.session).await {
-                Ok(InputBox::Draft(text)) => Some(text),
-                _ => None,
-            };
-            if now.is_some() && now == before {
-                return;
+        self.sees(DRAWN_WAIT, |shown| {
+            let InputBox::Draft(text) = shown else { return false };
+            pieces == 1 || before.replace(text.clone()).as_ref() == Some(text)
+        })
+        .await
+    }
+
+    /// Waits until the input box is as wanted, and tells whether it is.
+    async fn sees(&self, limit: Duration, mut wanted: impl FnMut(&InputBox) -> bool) -> bool {
+        let began = Instant::now();
+        loop {
+            let shown = terminal::input_box(&self.app, self.session).await;
+            if shown.is_ok_and(|shown| wanted(&shown)) {
+                return true;
             }
-            before = now;
+            if began.elapsed() > limit {
+                return false;
+            }
             sleep(2 * BEFORE_ENTER).await;
         }
     }
 
-    /// Clears what is left of an unconfirmed prompt, and says why it failed.
-    async fn give_up(&self) -> String {
+    /// Clears what is left of a prompt in the input box, and says why it failed.
+    async fn give_up(&self, why: &str) -> String {
         let id = self.session;
         let idle = move |live: &Live| {
             live.session(id).map(|s| s.state.claude_status) == Some(ClaudeStatus::Idle)
@@ -186,13 +200,16 @@ impl Courier {
         // While Claude is busy, the Ctrl+C that clears the box would interrupt it.
         let idle = self.app.engine.read(idle).await.unwrap_or(false);
         if idle && terminal::clear_draft(&self.app, id, BOX_WAIT).await {
-            return "Claude Code did not confirm the prompt; the text was cleared from the input box".into();
+            return format!("{why}; the text was cleared from the input box");
         }
-        match terminal::dialog(&self.app, id).await {
-            Some(dialog) => {
-                format!("Claude Code did not confirm the prompt; its terminal shows {dialog}")
-            }
-            None => "Claude Code did not confirm the prompt".into(),
+        self.left(why).await
+    }
+
+    /// Why a prompt failed, with what the terminal shows instead.
+    async fn left(&self, why: &str) -> String {
+        match terminal::dialog(&self.app, self.session).await {
+            Some(dialog) => format!("{why}; the terminal shows {dialog}"),
+            None => why.to_owned(),
         }
     }
 
@@ -241,7 +258,7 @@ impl Courier {
         let since = move |live: &Live| live.session(id).map(|s| s.state.evidence.at);
         let since = self.app.engine.read(since).await.ok().flatten();
         since.is_some_and(|at| clock::now().ms_since(at) < BROUGHT_BACK_WITHIN_MS)
-            && last_said(&self.app, id)
+            && messages::last_said(&self.app.db, id)
                 .await
                 .is_ok_and(|last| last.is_some_and(|m| m.direction == Direction::User))
     }

@@ -46,6 +46,22 @@ pub fn reconsider(
     decided
 }
 
+/// Settles the requests that no session in memory follows: nobody will tell what became of them.
+pub fn settle_forgotten(live: &mut Live, unit: &mut Unit) {
+    let followed = |r: &PermissionRequest| {
+        let session = live.session(r.session_id);
+        session.is_some_and(|s| s.state.open.iter().any(|open| open.id == r.id))
+    };
+    let requests = live.open.values().map(|open| &open.request);
+    let forgotten: Vec<_> =
+        requests.filter(|r| !followed(r)).map(|r| (r.id, r.session_id)).collect();
+    for (id, session) in forgotten {
+        let now = unit.now;
+        let mut intake = Intake { live, unit, id: session, heard: Heard::default() };
+        intake.permission(id, PermissionStatus::Cancelled, None, None, now);
+    }
+}
+
 impl Intake<'_> {
     /// Puts a new request into memory and store.
     pub(super) fn remember(&mut self, request: PermissionRequest, place: Option<Place>) {

@@ -24,6 +24,10 @@ impl Transcripts {
 
     /// Follows a conversation's transcript from where it was read last.
     pub(super) fn follow(&mut self, conversation: &Conversation, path: &Path) {
+        // It may have gone on in another session.
+        let stays =
+            |f: &Reader| f.conversation != conversation.id || f.session == conversation.session_id;
+        self.followed.retain(|_, f| stays(f));
         if !self.followed.contains_key(path) {
             self.followed.insert(path.to_owned(), Reader::of(conversation));
         }

@@ -7,17 +7,18 @@ use crate::domain::time::Day;
 use crate::domain::usage::{Spending, Usd};
 use crate::store::{Result, Tx, key, on};
 
-/// What is known of a conversation's responses by one model, by day.
+/// What is known of a conversation's responses by one model within one session, by day: it may have begun
+/// in another.
 pub(super) const BY_DAY: &str = "SELECT responded_at / 86400000, MAX(message_id), COUNT(*), \
      CAST(SUM(CASE WHEN told_nanos IS NULL AND estimated_nanos IS NULL THEN 1 ELSE 0 END) AS BIGINT), \
      CAST(SUM(input_tokens) AS BIGINT), CAST(SUM(output_tokens) AS BIGINT), \
      CAST(SUM(cache_creation_input_tokens) AS BIGINT), CAST(SUM(cache_read_input_tokens) AS BIGINT), \
      CAST(SUM(COALESCE(told_nanos, 0)) AS BIGINT), \
      CAST(SUM(CASE WHEN told_nanos IS NULL THEN COALESCE(estimated_nanos, 0) ELSE 0 END) AS BIGINT) \
-     FROM token_usage WHERE conversation_id = $1 AND model = $2 \
+     FROM token_usage WHERE conversation_id = $1 AND model = $2 AND session_id = $3 \
      GROUP BY responded_at / 86400000 ORDER BY responded_at / 86400000";
 pub(super) const TELL: &str = "UPDATE token_usage SET told_nanos = COALESCE(estimated_nanos, 0) \
-     WHERE conversation_id = $1 AND model = $2 AND told_nanos IS NULL";
+     WHERE conversation_id = $1 AND model = $2 AND session_id = $3 AND told_nanos IS NULL";
 pub(super) const CORRECT: &str = "UPDATE token_usage SET told_nanos = told_nanos + $3 \
      WHERE conversation_id = $1 AND message_id = $2";
 
@@ -35,7 +36,7 @@ pub(in crate::store) async fn settle(
     let (conversation, model) = (key(&conversation.0), crate::store::text(&total.model));
     type Line = (i64, String, i64, i64, i64, i64, i64, i64, i64, i64);
     let lines: Vec<Line> = on!(write tx, c => sqlx::query_as(BY_DAY)
-        .bind(&conversation).bind(&model).fetch_all(c).await?);
+        .bind(&conversation).bind(&model).bind(session.to_string()).fetch_all(c).await?);
     let days: Vec<(Day, String, Spending)> = lines
         .into_iter()
         .map(|l| {
@@ -55,7 +56,8 @@ pub(in crate::store) async fn settle(
         return Ok(());
     };
     let difference = total.cost.0 - all(|day| day.total().0);
-    on!(execute tx, sqlx::query(TELL).bind(&conversation).bind(&model));
+    on!(execute tx, sqlx::query(TELL)
+        .bind(&conversation).bind(&model).bind(session.to_string()));
     on!(execute tx, sqlx::query(CORRECT).bind(&conversation).bind(message).bind(difference));
     for (day, _, before) in &days {
         let correction = if day == last { difference } else { 0 };
