@@ -4,7 +4,9 @@
 //! Code's. Time and randomness come in as arguments.
 
 pub mod audit;
+pub mod call;
 pub mod claim;
+pub mod direction;
 pub mod document;
 pub mod event;
 pub mod excerpt;

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::cards::{self, Ask, Card};
+use super::cards::{self, Card, What};
 use super::diff::LineKind;
 use super::shell::Shell;
 use super::{html, no_such_part};
