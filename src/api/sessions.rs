@@ -146,12 +146,9 @@ pub async fn update(
     // By its id from here on: an ended session's name may be another's.
     let mut session = sessions::find(&app, &name).await?;
     let id = session.id.to_string();
-    // First, as it may be refused.
+    // What may be refused goes before what is done: the status looks for itself.
     if let Some(limit) = patch.budget_usd {
-        session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
-    }
-    if let Some(metadata) = patch.metadata {
-        session = sessions::set_metadata(&app, &id, metadata).await?;
+        services::spending::check_budget(&session, limit)?;
     }
     match patch.status {
         Some(Wanted::Paused) => session = services::life::pause(&app, &id, actor(&headers)).await?,
@@ -168,6 +165,12 @@ pub async fn update(
 }
 
 /// Sends a prompt.
+    if let Some(limit) = patch.budget_usd {
+        session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
+    }
+    if let Some(metadata) = patch.metadata {
+        session = sessions::set_metadata(&app, &id, metadata).await?;
+    }
 ///
 /// The answer is the message: `sending` while it is on its way, `queued` if Claude is not idle and
 /// `queue` is set. A `message` event tells when it is `delivered`, confirmed by Claude Code itself,
