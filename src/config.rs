@@ -19,6 +19,7 @@ pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
 pub use self::notify::Notify;
 use self::sources::BARE_DATABASE_URL;
+use self::sources::{BARE_DATABASE_URL, BARE_PORT};
 pub use self::sources::Sources;
 use crate::domain::usage::{Price, Usd};
 use crate::store::{Place, Synchronous};
@@ -225,6 +226,12 @@ impl Loaded {
             })
             .collect()
     }
+    /// Whether no other port will do: it was chosen, and not by a variable that other programs use too.
+    pub fn port_is_fixed(&self) -> bool {
+        let bare = Origin::Environment(BARE_PORT.to_owned());
+        self.origins.get("port").is_some_and(|o| *o != Origin::Default && *o != bare)
+    }
+
 
     /// Where the database is.
     pub fn place(&self) -> Place {

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::api::auth::{NoDelay, Peer};
-use crate::config::{DataDir, Loaded, Origin};
+use crate::config::{DataDir, Loaded};
 use crate::services::metrics::Metrics;
 use crate::services::{App, database, projects, recover};
 use crate::{api, web};
@@ -66,8 +66,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = &loaded.config;
     let secret = secret(&data)?;
     let program = std::env::current_exe().context("this program's own path")?;
-    let fixed_port = loaded.origins.get("port").is_some_and(|o| *o != Origin::Default);
-    let tcp = bind(&config.host, config.port, fixed_port).await?;
+    let tcp = bind(&config.host, config.port, loaded.port_is_fixed()).await?;
     let address = tcp.local_addr()?;
     let unix = bind_unix(&data.socket())?;
     let log = bind_log(&data).await?;
