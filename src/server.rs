@@ -107,8 +107,8 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(api::nothing_here)
         .method_not_allowed_fallback(api::wrong_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), api::auth::guard))
-        // Probes come from anywhere on this machine and learn nothing.
-        .merge(api::operations::router(&app))
+        // Probes come from anywhere on this machine and learn whether the server lives, and its version.
+        .merge(api::operations::probes())
         .layer(axum::middleware::from_fn_with_state(app.clone(), api::trace::trace))
         .with_state(app)
 }

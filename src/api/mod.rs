@@ -78,7 +78,9 @@ async fn limit_body(limit: usize, mut request: Request, next: Next) -> Response 
 
 /// The API's routes.
 pub fn router() -> Router<Arc<App>> {
-    endpoints::routes().route("/api/openapi.json", get(description))
+    endpoints::routes()
+        .route("/api/openapi.json", get(description))
+        .route("/metrics", get(operations::metrics))
 }
 
 /// The OpenAPI description of the API.
