@@ -20,7 +20,7 @@ use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
 use crate::domain::message::MessageSource;
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message, ToolStatus};
-use crate::domain::session::{ClaudeStatus, Session, Status};
+use crate::domain::session::{ClaudeStatus, Session, SessionSort, Status};
 pub use types::{
     Attach, Confirm, ConversationView, Fork, NewMessage, NewSession, Output, Restart,
     SessionDetail, SessionPatch, SessionView, Wanted,
@@ -44,6 +44,10 @@ pub struct Filter {
     /// Those too that were ended and have left the list.
     #[serde(default)]
     #[param(required = false)]
+    /// In which order; `updated_at` unless given. A session that changes moves in that one, so that somebody who
+    /// pages through it can miss it; by `created_at` each comes once.
+    #[param(inline)]
+    sort: Option<SessionSort>,
     all: bool,
 }
 
@@ -59,7 +63,7 @@ pub struct LogFilter {
     text: Option<String>,
 }
 
-/// Lists the sessions, those that changed last first.
+/// Lists the sessions, those that changed last first unless asked otherwise.
 #[utoipa::path(get, path = "/api/sessions", tag = "sessions", params(Filter, Paging),
     responses((status = 200, body = [SessionView]),
         (status = 422, description = "An unusable parameter", body = Problem)))]
@@ -69,6 +73,7 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
+    let sort = filter.sort.unwrap_or_default();
     let (limit, cursor) = paging.check()?;
     let filter = crate::store::sessions::Filter {
         status: filter.status.map(|s| s.to_string()),
@@ -77,7 +82,7 @@ pub async fn list(
         q: filter.q.filter(|q| !q.is_empty()),
         all: filter.all,
     };
-    let (page, beside) = sessions::list(&app, &filter, cursor.as_ref(), limit).await?;
+    let (page, beside) = sessions::list(&app, &filter, sort, cursor.as_ref(), limit).await?;
     let none = sessions::Beside::default();
     Ok(list::answer(&uri, page, |s| {
         let beside = beside.get(&s.id).unwrap_or(&none);

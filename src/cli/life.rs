@@ -99,7 +99,8 @@ async fn done(
 
 /// Goes on with every session that ended unasked, and tells which could not.
 async fn resume_all(client: &Client, as_json: bool) -> Result<Exit> {
-    let ended: Vec<SessionView> = client.list("/api/sessions?status=error", MOST).await?;
+    let ended: Vec<SessionView> =
+        client.list("/api/sessions?status=error&sort=created_at", MOST).await?;
     let (mut resumed, mut failed) = (Vec::new(), Vec::new());
     for session in ended.iter().filter(|s| s.claude_status == ClaudeStatus::Stopped) {
         let path = path(&session.id.to_string(), "/resume")?;

@@ -25,7 +25,7 @@ pub async fn list(client: &Client, all: bool, json: bool) -> Result<()> {
     let mut requests: Vec<PermissionRequest> =
         client.list(&format!("/api/permissions{filter}"), MOST).await?;
     requests.reverse();
-    let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
+    let sessions: Vec<SessionView> = client.list("/api/sessions?sort=created_at", MOST).await?;
     show::permissions(&requests, &sessions, json)
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, each on both databases.
 
 mod claims;
+mod orders;
 mod places;
 mod texts;
 mod usage;
@@ -26,6 +27,10 @@ use crate::domain::session::{Launch, Runtime, Session, SessionName, SessionState
 use crate::domain::time::Timestamp;
 
 use claims::claims_are_kept_until_they_are_released;
+use orders::{
+    by_their_age_sessions_come_once_while_they_change,
+    by_their_status_tasks_come_once_while_they_move,
+};
 use texts::whatever_text_comes_it_is_kept;
 use usage::{
     a_response_counts_once_whoever_tells_of_it, sums_are_the_same_by_whatever_they_are_grouped,
@@ -91,6 +96,8 @@ on_both! {
     events_get_ascending_ids_and_come_once
     what_was_not_committed_leaves_no_trace
     claims_are_kept_until_they_are_released
+    by_their_age_sessions_come_once_while_they_change
+    by_their_status_tasks_come_once_while_they_move
 }
 
 async fn every_statement_can_be_prepared(db: &Db) {
@@ -307,7 +314,14 @@ async fn lists_are_in_the_order_of_bytes(db: &Db) {
     // All of one moment, so the ids decide; page by page each comes once.
     let (mut seen, mut after): (Vec<String>, Option<Cursor>) = (Vec::new(), None);
     loop {
-        let page = sessions::list(db, &sessions::Filter::default(), after.as_ref(), 2).await;
+        let page = sessions::list(
+            db,
+            &sessions::Filter::default(),
+            sessions::Sort::default(),
+            after.as_ref(),
+            2,
+        )
+        .await;
         let page = page.expect("a page");
         seen.extend(page.items.iter().map(|s| s.id.to_string()));
         after = page.next;
