@@ -136,10 +136,18 @@ async fn pending(client: &Client, session: Option<&str>) -> Result<Vec<Permissio
 
 /// The request that is named, or that has waited longest, of a session or of all.
 async fn find(client: &Client, which: Option<String>) -> Result<PermissionRequest> {
-    if let Some(id) = which.as_ref().filter(|which| uuid::Uuid::parse_str(which).is_ok()) {
-        return client.get(&format!("/api/permissions/{id}")).await;
-    }
-    let mut requests = pending(client, which.as_deref()).await?;
+    let mut requests = match &which {
+        Some(id) if uuid::Uuid::parse_str(id).is_ok() => {
+            match client.get(&format!("/api/permissions/{id}")).await {
+                // Sessions have ids of this kind too.
+                Err(e) if Exit::of(&e) == Exit::NotFound => {
+                    pending(client, which.as_deref()).await.map_err(|_| e)?
+                }
+                request => return request,
+            }
+        }
+        _ => pending(client, which.as_deref()).await?,
+    };
     if which.is_none() && requests.len() > 1 {
         return Err(Exit::Usage.error(format!(
             "{} requests wait; name one of them or its session (`chorus permissions` lists them)",
