@@ -3,6 +3,7 @@
 mod activity;
 pub mod audit;
 pub mod auth;
+mod caller;
 mod doc;
 pub mod documents;
 mod endpoints;

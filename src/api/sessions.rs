@@ -13,11 +13,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::caller::{actor, decider, source};
 use super::list::{self, Paging, Sorting};
-use super::permissions::{actor, decider};
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
-use crate::domain::message::MessageSource;
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message, ToolStatus};
 use crate::domain::session::{ClaudeStatus, Session, SessionSort, Status};
@@ -44,11 +43,11 @@ pub struct Filter {
     /// Those too that were ended and have left the list.
     #[serde(default)]
     #[param(required = false)]
+    all: bool,
     /// In which order; `updated_at` unless given. A session that changes moves in that one, so that somebody who
     /// pages through it can miss it; by `created_at` each comes once.
     #[param(inline)]
     sort: Option<SessionSort>,
-    all: bool,
 }
 
 /// Which tool calls.
@@ -73,8 +72,8 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
-    let sort = filter.sort.unwrap_or_default();
     let (limit, cursor) = paging.check()?;
+    let sort = filter.sort.unwrap_or_default();
     let filter = crate::store::sessions::Filter {
         status: filter.status.map(|s| s.to_string()),
         claude_status: filter.claude_status.map(|s| s.to_string()),
@@ -166,16 +165,16 @@ pub async fn update(
         }
         Some(Wanted::Active) | None => {}
     }
-    Ok(Json(view(&app, session).await?))
-}
-
-/// Sends a prompt.
     if let Some(limit) = patch.budget_usd {
         session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
     }
     if let Some(metadata) = patch.metadata {
         session = sessions::set_metadata(&app, &id, metadata).await?;
     }
+    Ok(Json(view(&app, session).await?))
+}
+
+/// Sends a prompt.
 ///
 /// The answer is the message: `sending` while it is on its way, `queued` if Claude is not idle and
 /// `queue` is set. A `message` event tells when it is `delivered`, confirmed by Claude Code itself,
@@ -371,15 +370,6 @@ pub async fn log_output(
 async fn view(app: &App, session: Session) -> Result<SessionView, Problem> {
     let beside = sessions::beside(app, session.id).await?;
     Ok(SessionView::of(session, &beside))
-}
-
-/// Who makes a request, as the record names it.
-pub(super) fn source(headers: &HeaderMap) -> MessageSource {
-    match headers.get("x-chorus-client").and_then(|c| c.to_str().ok()) {
-        Some("cli") => MessageSource::Cli,
-        Some("dashboard") => MessageSource::Dashboard,
-        _ => MessageSource::Api,
-    }
 }
 
 /// The request's `Idempotency-Key`.

@@ -16,11 +16,11 @@ pub use types::{
     TaskDetail, TaskOrder, TaskPatch, TaskPrompt, TaskView, WantedLines, WantedReference,
 };
 
+use super::caller::{actor, decider, source};
 use super::list::{self, Paging};
-use super::permissions::{actor, decider};
 use super::problem::{Body, OptionalBody, Path, Problem, Query};
 use super::references::ReferenceView;
-use super::sessions::{Confirm, NewMessage, idempotency_key, source, submit};
+use super::sessions::{Confirm, NewMessage, idempotency_key, submit};
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::Message;

@@ -28,6 +28,7 @@ pub mod reference;
 pub mod rule;
 pub mod scrub;
 pub mod session;
+pub mod shell;
 pub mod task;
 pub mod time;
 pub mod todo;

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::types::SessionView;
 use super::view;
-use crate::api::permissions::actor;
+use crate::api::caller::actor;
 use crate::api::problem::{Body, Problem, Query};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::time::Timestamp;
