@@ -18,8 +18,8 @@ use utoipa::ToSchema;
 pub use self::data_dir::DataDir;
 pub use self::database::DatabaseUrl;
 pub use self::notify::Notify;
-use self::sources::BARE_DATABASE_URL;
 pub use self::sources::Sources;
+use self::sources::{BARE_DATABASE_URL, BARE_PORT};
 use crate::domain::usage::{Price, Usd};
 use crate::store::{Place, Synchronous};
 
@@ -28,7 +28,7 @@ use crate::store::{Place, Synchronous};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The address to listen on. Anything but loopback needs `auth = "keys"`.
+    /// The address to listen on: loopback only, as there are no keys yet.
     pub host: String,
     /// The port to listen on. If it is busy and was not chosen by you, the next free one.
     pub port: u16,
@@ -224,6 +224,12 @@ impl Loaded {
                 origin: origin.to_string(),
             })
             .collect()
+    }
+
+    /// Whether no other port will do: it was chosen, and not by a variable that other programs use too.
+    pub fn port_is_fixed(&self) -> bool {
+        let bare = Origin::Environment(BARE_PORT.to_owned());
+        self.origins.get("port").is_some_and(|o| *o != Origin::Default && *o != bare)
     }
 
     /// Where the database is.

@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::api::auth::{NoDelay, Peer};
-use crate::config::{DataDir, Loaded, Origin};
+use crate::config::{DataDir, Loaded};
 use crate::services::metrics::Metrics;
 use crate::services::{App, database, projects, recover};
 use crate::{api, web};
@@ -68,8 +68,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = &loaded.config;
     let secret = secret(&data)?;
     let program = std::env::current_exe().context("this program's own path")?;
-    let fixed_port = loaded.origins.get("port").is_some_and(|o| *o != Origin::Default);
-    let tcp = bind(&config.host, config.port, fixed_port).await?;
+    let tcp = bind(&config.host, config.port, loaded.port_is_fixed()).await?;
     let address = tcp.local_addr()?;
     let unix = bind_unix(&data.socket())?;
     let log = bind_log(&data).await?;
@@ -110,8 +109,8 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(api::nothing_here)
         .method_not_allowed_fallback(api::wrong_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), api::auth::guard))
-        // Probes come from anywhere on this machine and learn nothing.
-        .merge(api::operations::router(&app))
+        // Probes come from anywhere on this machine and learn whether the server lives, and its version.
+        .merge(api::operations::probes())
         .layer(axum::middleware::from_fn_with_state(app.clone(), api::trace::trace))
         .with_state(app)
 }

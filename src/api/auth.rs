@@ -134,21 +134,6 @@ pub async fn guard(
     }
 }
 
-/// The part of [`guard`] that is for every user of this machine.
-pub async fn guard_names(
-    State(app): State<Arc<App>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !peer.is_unix()
-        && let Err(problem) = check_names(&app, request.headers())
-    {
-        return problem.into_response();
-    }
-    next.run(request).await
-}
-
 async fn check(app: &App, peer: &Peer, request: &Parts) -> Result<(), Problem> {
     let forbidden = |why: &str| Problem::new(StatusCode::FORBIDDEN, why);
     if !peer.is_unix() {

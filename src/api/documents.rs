@@ -14,8 +14,8 @@ use self::types::{Changed, Discover, Filter, Jump, Range};
 pub use self::types::{
     DocumentDetail, DocumentPatch, DocumentWrite, EditorView, Line, LinesView, OutlineView,
 };
+use super::caller::actor;
 use super::list::{self, Paging};
-use super::permissions::actor;
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::document::{Document, Lines, line_count};
 use crate::domain::ids::DocumentId;

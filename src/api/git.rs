@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::permissions::actor;
+use super::caller::actor;
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::services::git::worktrees::{self, PrunedWorktrees, Worktree};

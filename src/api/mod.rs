@@ -3,6 +3,7 @@
 mod activity;
 pub mod audit;
 pub mod auth;
+mod caller;
 mod doc;
 pub mod documents;
 mod endpoints;
@@ -97,7 +98,9 @@ async fn carry_through(State(app): State<Arc<App>>, request: Request, next: Next
 
 /// The API's routes.
 pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
-    endpoints::routes(app).route("/api/openapi.json", get(description))
+    endpoints::routes(app)
+        .route("/api/openapi.json", get(description))
+        .route("/metrics", get(operations::metrics))
 }
 
 /// The OpenAPI description of the API.

@@ -1,31 +1,27 @@
-//! `/healthz`, `/readyz`, `/version` and `/metrics`: for probes.
+//! `/healthz`, `/readyz` and `/version`, for probes, and `/metrics`, for its owner's Prometheus.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::auth;
 use super::problem::Problem;
 use crate::services::{App, metrics};
 
-/// The operations' routes.
-pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
-    let names = from_fn_with_state(app.clone(), auth::guard_names);
+/// What every user of this machine may ask.
+pub fn probes() -> Router<Arc<App>> {
     Router::new()
-        // Prometheus runs as a user of its own; pages of other sites must not read along.
-        .route("/metrics", get(metrics).layer(names))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/version", get(version))
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+/// How things are, for Prometheus.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let text = metrics::scrape(&app).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, text).into_response())

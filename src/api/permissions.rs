@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use super::caller::decider;
 use super::list::{self, Paging};
 use super::problem::{Body, Path, Problem, Query};
-use crate::domain::audit::Actor;
 use crate::domain::ids::PermissionId;
-use crate::domain::permission::{
-    DecidedBy, Decision, PermissionRequest, PermissionStatus, Verdict,
-};
+use crate::domain::permission::{Decision, PermissionRequest, PermissionStatus, Verdict};
 use crate::services::permissions::{Which, Wish};
 use crate::services::{App, permissions, sessions};
 
@@ -113,20 +111,6 @@ impl Answer {
         };
         Ok(Wish { decision, answers: self.answers })
     }
-}
-
-/// Who decides: the CLI and the page say so themselves.
-pub(super) fn decider(headers: &HeaderMap) -> DecidedBy {
-    match headers.get("x-chorus-client").and_then(|c| c.to_str().ok()) {
-        Some("cli") => DecidedBy::Cli,
-        Some("dashboard") => DecidedBy::Dashboard,
-        _ => DecidedBy::Api,
-    }
-}
-
-/// The same for the audit log.
-pub(in crate::api) fn actor(headers: &HeaderMap) -> Actor {
-    decider(headers).into()
 }
 
 /// Lists permission requests, the newest first.

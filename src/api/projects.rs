@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::permissions::actor;
+use super::caller::actor;
 use super::problem::{Body, Path, Problem, given};
 use crate::domain::git::GitSettings;
 use crate::domain::ids::ProjectId;

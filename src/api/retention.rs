@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::permissions::decider;
+use super::caller::decider;
 use super::problem::{Body, Problem};
 use crate::services::App;
 use crate::services::retention::{self, Forgotten, Policy};

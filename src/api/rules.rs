@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::permissions::decider;
+use super::caller::decider;
 use super::problem::{Body, Path, Problem, Query, given};
 use crate::domain::ids::{PermissionId, ProjectId, RuleId, SessionId};
 use crate::domain::rule::{Pattern, Rule, RuleAction};

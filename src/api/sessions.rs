@@ -13,14 +13,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::caller::{actor, decider, source};
 use super::list::{self, Paging, Sorting};
-use super::permissions::{actor, decider};
 use super::problem::{Body, Path, Problem, Query};
 use crate::domain::ids::{PermissionId, ProjectId, ToolUseId};
-use crate::domain::message::MessageSource;
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message, ToolStatus};
-use crate::domain::session::{ClaudeStatus, Session, Status};
+use crate::domain::session::{ClaudeStatus, Session, SessionSort, Status};
 pub use types::{
     Attach, Confirm, ConversationView, Fork, NewMessage, NewSession, Output, Restart,
     SessionDetail, SessionPatch, SessionView, Wanted,
@@ -45,6 +44,10 @@ pub struct Filter {
     #[serde(default)]
     #[param(required = false)]
     all: bool,
+    /// In which order; `updated_at` unless given. A session that changes moves in that one, so that somebody who
+    /// pages through it can miss it; by `created_at` each comes once.
+    #[param(inline)]
+    sort: Option<SessionSort>,
 }
 
 /// Which tool calls.
@@ -59,7 +62,7 @@ pub struct LogFilter {
     text: Option<String>,
 }
 
-/// Lists the sessions, those that changed last first.
+/// Lists the sessions, those that changed last first unless asked otherwise.
 #[utoipa::path(get, path = "/api/sessions", tag = "sessions", params(Filter, Paging),
     responses((status = 200, body = [SessionView]),
         (status = 422, description = "An unusable parameter", body = Problem)))]
@@ -70,6 +73,7 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Response, Problem> {
     let (limit, cursor) = paging.check()?;
+    let sort = filter.sort.unwrap_or_default();
     let filter = crate::store::sessions::Filter {
         status: filter.status.map(|s| s.to_string()),
         claude_status: filter.claude_status.map(|s| s.to_string()),
@@ -77,7 +81,7 @@ pub async fn list(
         q: filter.q.filter(|q| !q.is_empty()),
         all: filter.all,
     };
-    let (page, beside) = sessions::list(&app, &filter, cursor.as_ref(), limit).await?;
+    let (page, beside) = sessions::list(&app, &filter, sort, cursor.as_ref(), limit).await?;
     let none = sessions::Beside::default();
     Ok(list::answer(&uri, page, |s| {
         let beside = beside.get(&s.id).unwrap_or(&none);
@@ -146,12 +150,9 @@ pub async fn update(
     // By its id from here on: an ended session's name may be another's.
     let mut session = sessions::find(&app, &name).await?;
     let id = session.id.to_string();
-    // First, as it may be refused.
+    // What may be refused goes before what is done: the status looks for itself.
     if let Some(limit) = patch.budget_usd {
-        session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
-    }
-    if let Some(metadata) = patch.metadata {
-        session = sessions::set_metadata(&app, &id, metadata).await?;
+        services::spending::check_budget(&session, limit)?;
     }
     match patch.status {
         Some(Wanted::Paused) => session = services::life::pause(&app, &id, actor(&headers)).await?,
@@ -163,6 +164,12 @@ pub async fn update(
             session = sessions::by_id(&app, session.id).await?;
         }
         Some(Wanted::Active) | None => {}
+    }
+    if let Some(limit) = patch.budget_usd {
+        session = services::spending::set_budget(&app, &id, limit, actor(&headers)).await?;
+    }
+    if let Some(metadata) = patch.metadata {
+        session = sessions::set_metadata(&app, &id, metadata).await?;
     }
     Ok(Json(view(&app, session).await?))
 }
@@ -363,15 +370,6 @@ pub async fn log_output(
 async fn view(app: &App, session: Session) -> Result<SessionView, Problem> {
     let beside = sessions::beside(app, session.id).await?;
     Ok(SessionView::of(session, &beside))
-}
-
-/// Who makes a request, as the record names it.
-pub(super) fn source(headers: &HeaderMap) -> MessageSource {
-    match headers.get("x-chorus-client").and_then(|c| c.to_str().ok()) {
-        Some("cli") => MessageSource::Cli,
-        Some("dashboard") => MessageSource::Dashboard,
-        _ => MessageSource::Api,
-    }
 }
 
 /// The request's `Idempotency-Key`.

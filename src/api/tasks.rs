@@ -16,11 +16,11 @@ pub use types::{
     TaskDetail, TaskOrder, TaskPatch, TaskPrompt, TaskView, WantedLines, WantedReference,
 };
 
+use super::caller::{actor, decider, source};
 use super::list::{self, Paging};
-use super::permissions::{actor, decider};
 use super::problem::{Body, OptionalBody, Path, Problem, Query};
 use super::references::ReferenceView;
-use super::sessions::{Confirm, NewMessage, idempotency_key, source, submit};
+use super::sessions::{Confirm, NewMessage, idempotency_key, submit};
 use crate::domain::ids::{ProjectId, TaskId};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::Message;
@@ -278,7 +278,7 @@ pub async fn complete(
 /// Gives a task up. The session that was made for it ends; another one is free again.
 #[utoipa::path(post, path = "/api/tasks/{id}/fail", tag = "tasks", params(("id" = i64, Path)), request_body = Failure,
     responses((status = 200, body = EndedTask), (status = 404, body = Problem),
-        (status = 409, description = "It is not at work", body = Problem),
+        (status = 409, description = "It is not at work, or has no branch to discard", body = Problem),
         (status = 422, description = "An unusable field", body = Problem)))]
 pub async fn fail(
     State(app): State<Arc<App>>,
@@ -286,6 +286,9 @@ pub async fn fail(
     Path(id): Path<TaskId>,
     OptionalBody(how): OptionalBody<Failure>,
 ) -> Result<Json<EndedTask>, Problem> {
+    if how.discard {
+        git::check_discard(&app, id).await?;
+    }
     let task = tasks::fail(&app, id, how.result, actor(&headers)).await?.into();
     let discarded_commit = if how.discard { git::discard(&app, id).await? } else { None };
     let git = if how.discard { None } else { git::offer(&app, id, false, false).await? };

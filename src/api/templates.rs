@@ -9,8 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::caller::actor;
 use super::list::{self, Paging};
-use super::permissions::actor;
 use super::problem::{Body, Path, Problem, Query, object, some_object};
 use super::sessions::idempotency_key;
 use super::tasks::WantedReference;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::hex::hex;
+use crate::domain::permission::PLAN;
 
 /// Reads JSON. JavaScript cuts strings between the halves of a surrogate pair and writes the
 /// remaining half as an escape, which is no Unicode: such a half, and bytes that are no UTF-8,
@@ -106,7 +107,7 @@ pub(super) fn block_text(content: &Value) -> Option<String> {
 pub fn input_digest(tool: &str, input: &Value) -> String {
     let mut hash = Sha256::new();
     hash.update(tool.as_bytes());
-    if tool != "ExitPlanMode" {
+    if tool != PLAN {
         feed(&mut hash, None, input);
     }
     hex(&hash.finalize())

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::{block_text, text};
+use crate::domain::permission::{PLAN, QUESTION};
 
 /// Makes a text of a `tool_response` (the transcript's `toolUseResult` has the same forms). Shapes
 /// were recorded from 2.1.197 and 2.1.329; any other becomes compact JSON.
@@ -18,8 +19,8 @@ pub(super) fn result_text(tool: &str, response: &Value) -> Option<String> {
         "Bash" | "PowerShell" => Some(streams(map)),
         "Read" => map.get("file").and_then(|file| file.get("content")).and_then(block_text),
         "Write" | "Edit" | "MultiEdit" => file_change(map),
-        "ExitPlanMode" => text(map, "plan").map(str::to_owned),
-        "AskUserQuestion" => map.get("answers").and_then(Value::as_object).map(answers),
+        PLAN => text(map, "plan").map(str::to_owned),
+        QUESTION => map.get("answers").and_then(Value::as_object).map(answers),
         "Agent" | "Task" => map.get("content").and_then(block_text).or_else(|| {
             (text(map, "status") == Some("async_launched"))
                 .then(|| "started in the background".to_owned())

@@ -1,14 +1,16 @@
 //! The names of Claude Code's own tools.
 
+use crate::domain::permission::{PLAN, QUESTION};
+
 /// Those of 2.1.197 and 2.1.329 that a user meets.
 pub const KNOWN: [&str; 22] = [
     "Agent",
-    "AskUserQuestion",
+    QUESTION,
     "Bash",
     "BashOutput",
     "Edit",
     "EnterPlanMode",
-    "ExitPlanMode",
+    PLAN,
     "Glob",
     "Grep",
     "KillShell",

@@ -3,18 +3,17 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::args::{Command, New, Run, Send, Tasks};
+use super::args::{New, Run, Send, Served, Tasks};
 use super::client::Client;
 use super::exit::Exit;
 use super::follow::Follow;
 use super::wait::{self, Prompt};
 use super::{
-    attach, audit, docs, git, import, launch, life, notify, permissions, rules, show, start, stop,
-    task, template, top, usage,
+    attach, audit, docs, git, launch, life, notify, permissions, rules, show, start, task, usage,
 };
 use crate::api::sessions::{Attach, NewMessage, SessionDetail, SessionView};
 use crate::config::{DataDir, Loaded};
@@ -28,87 +27,65 @@ const CONFIRMATION: Duration = Duration::from_secs(30);
 /// How long a program that opens a page may take to fail.
 const OPENED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Carries out a command.
-pub async fn run(command: Command, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
-    match command {
-        Command::Run(Run { prompt, title, ask, launch, attach, wait }) => {
-            let client = start::server(loaded, data).await?;
-            let prompt = prompt.map(text_or_stdin).transpose()?;
-            let new = task::run_order(&client, prompt, title, ask, launch).await?;
-            return launch::task(&client, new, attach, &wait, json).await;
-        }
-        Command::New(New { launch, attach, wait }) => {
-            let client = start::server(loaded, data).await?;
-            return launch::session(&client, launch, attach, &wait, json).await;
-        }
-        Command::Task { what: what @ Tasks::New(_) } => {
-            return task::run(&start::server(loaded, data).await?, what, json).await;
-        }
-        Command::Top => return top::run(data, json).await,
-        Command::StatusLine => notify::status_line(data, json).await?,
-        Command::Open => open(&Client::find(data).await?, data, json).await?,
-        Command::Stop => stop::run(data, json).await?,
-        other => return known(other, &Client::find(data).await?, json).await,
-    }
-    Ok(Exit::Ok)
+/// Starts Claude on a prompt.
+pub async fn begin_task(run: Run, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
+    let Run { prompt, title, ask, launch, attach, wait } = run;
+    let client = start::server(loaded, data).await?;
+    let prompt = prompt.map(text_or_stdin).transpose()?;
+    let new = task::run_order(&client, prompt, title, ask, launch).await?;
+    launch::task(&client, new, attach, &wait, json).await
 }
 
-async fn known(command: Command, client: &Client, json: bool) -> Result<Exit> {
-    match command {
-        Command::Ps { all } => {
-            let which = if all { "/api/sessions?all=true" } else { "/api/sessions" };
-            let sessions: Vec<SessionView> = client.list(which, MOST).await?;
+/// Starts Claude without a prompt.
+pub async fn begin(new: New, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
+    let New { launch, attach, wait } = new;
+    let client = start::server(loaded, data).await?;
+    launch::session(&client, launch, attach, &wait, json).await
+}
+
+/// Carries out a command about tasks. Only making one starts a server.
+pub async fn tasks(what: Tasks, loaded: &Loaded, data: &DataDir, json: bool) -> Result<Exit> {
+    let client = match what {
+        Tasks::New(_) => start::server(loaded, data).await?,
+        _ => Client::find(data).await?,
+    };
+    task::run(&client, what, json).await
+}
+
+/// Carries out what a running server is asked for.
+pub async fn served(what: Served, client: &Client, json: bool) -> Result<Exit> {
+    match what {
+        Served::Ps { all } => {
+            let which = format!("/api/sessions?sort=created_at&all={all}");
+            let mut sessions: Vec<SessionView> = client.list(&which, MOST).await?;
+            sessions.sort_by_key(|s| std::cmp::Reverse(s.updated_at));
             let shown = |s: &SessionView| all || show::is_listed(s);
             show::sessions(&sessions.into_iter().filter(shown).collect::<Vec<_>>(), json)?;
         }
-        Command::Show(s) => {
+        Served::Show(s) => {
             let detail: SessionDetail = client.get(&path(&s.session, "")?).await?;
             show::session(&detail, json)?;
         }
-        Command::Send(send) => return send_prompt(client, send, json).await,
-        Command::Wait(wanted) => return wait::run(client, wanted, json).await,
-        Command::Approve(approve) => return permissions::approve(client, approve, json).await,
-        Command::Deny(deny) => return permissions::deny(client, deny, json).await,
-        Command::Permissions { all } => permissions::list(client, all, json).await?,
-        Command::Rules { what } => rules::run(client, what, json).await?,
-        Command::Git { what } => return git::run(client, what, json).await,
-        Command::Worktrees { what } => return git::worktrees(client, what, json).await,
-        Command::Docs { what } => docs::run(client, what, json).await?,
-        Command::Task { what } => return task::run(client, what, json).await,
-        Command::Template { what } => template::run(client, what, json).await?,
-        Command::Import(args) => return import::run(client, args, json).await,
-        Command::Usage(wanted) => usage::report(client, wanted, json).await?,
-        Command::Budget { session, usd: None } => usage::spent(client, &session, json).await?,
-        Command::Budget { session, usd: Some(limit) } => {
+        Served::Send(send) => return send_prompt(client, send, json).await,
+        Served::Wait(wanted) => return wait::run(client, wanted, json).await,
+        Served::Approve(approve) => return permissions::approve(client, approve, json).await,
+        Served::Deny(deny) => return permissions::deny(client, deny, json).await,
+        Served::Permissions { all } => permissions::list(client, all, json).await?,
+        Served::Rules { what } => rules::run(client, what, json).await?,
+        Served::Git { what } => return git::run(client, what, json).await,
+        Served::Worktrees { what } => return git::worktrees(client, what, json).await,
+        Served::Docs { what } => docs::run(client, what, json).await?,
+        Served::Usage(wanted) => usage::report(client, wanted, json).await?,
+        Served::Budget { session, usd: None } => usage::spent(client, &session, json).await?,
+        Served::Budget { session, usd: Some(limit) } => {
             usage::budget(client, &session, limit, json).await?;
         }
-        Command::Audit(audit) => return audit::run(client, audit, json).await,
-        Command::Interrupt(_)
-        | Command::Pause(_)
-        | Command::Resume { .. }
-        | Command::Fork { .. }
-        | Command::Adopt(_)
-        | Command::Conversations(_)
-        | Command::Restart { .. }
-        | Command::Kill(_) => return life::run(command, client, json).await,
-        Command::Attach(s) => attach_to(client, &s.session, json).await?,
-        Command::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
-        Command::Events { session, after } => events(client, session, after, json).await?,
-        Command::Notify { what } => return notify::run(client, &what, json).await,
-        Command::Run(_)
-        | Command::New(_)
-        | Command::Open
-        | Command::StatusLine
-        | Command::Serve(_)
-        | Command::Stop
-        | Command::Config
-        | Command::Db(_)
-        | Command::Hooks { .. }
-        | Command::Top
-        | Command::Completions { .. }
-        | Command::Doctor => {
-            bail!("this command is carried out elsewhere")
-        }
+        Served::Audit(audit) => return audit::run(client, audit, json).await,
+        Served::Life(what) => return life::run(what, client, json).await,
+        Served::Attach(s) => attach_to(client, &s.session, json).await?,
+        Served::Logs { session, tools, last } => logs(client, &session, tools, last, json).await?,
+        Served::Events { session, after } => events(client, session, after, json).await?,
+        Served::Notify { what } => return notify::run(client, &what, json).await,
     }
     Ok(Exit::Ok)
 }
@@ -233,7 +210,8 @@ async fn events(
     }
 }
 
-async fn open(client: &Client, data: &DataDir, json: bool) -> Result<()> {
+/// Opens the page.
+pub async fn open(client: &Client, data: &DataDir, json: bool) -> Result<()> {
     let url = match client {
         Client::Tcp(host) => format!("http://{host}"),
         // The socket is not always in the data folder, so it does not lead there.

@@ -61,7 +61,9 @@ impl Exit {
                 "the server refused it: it does not go with the present state, or you may not"
             }
             Self::NoServer => "no server answers",
-            Self::NotFound => "there is no such session, request or rule, or nothing waits",
+            Self::NotFound => {
+                "there is no such session, task, request or whatever was named, or nothing waits"
+            }
             Self::Waiting => {
                 "Claude waits for somebody: a permission, a question, a dialog at its start"
             }

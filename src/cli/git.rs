@@ -13,6 +13,7 @@ use super::{launch, rules, show};
 use crate::api::git::{PruneWorktrees, Removed, SetupConsent};
 use crate::api::tasks::EndedTask;
 use crate::domain::ids::{ProjectId, TaskId};
+use crate::domain::shell;
 use crate::services::git::worktrees::{PrunedWorktrees, Worktree};
 use crate::services::git::{Changes, Commit, GitStatus};
 
@@ -123,11 +124,11 @@ pub fn ended(task: &EndedTask, json: bool) -> Result<()> {
             (Some(url), _) => lines.push(show::safe(url)),
             (None, Some(remote)) => {
                 lines.push(format!("pushed to {}", show::safe(remote)));
-                lines.push(format!("  {}", words(&offer.pr_command)));
+                lines.push(format!("  {}", typed(&offer.pr_command)));
             }
             (None, None) if offer.commits > 0 => {
-                lines.push(format!("  {}", words(&offer.push_command)));
-                lines.push(format!("  {}", words(&offer.pr_command)));
+                lines.push(format!("  {}", typed(&offer.push_command)));
+                lines.push(format!("  {}", typed(&offer.pr_command)));
             }
             (None, None) => {}
         }
@@ -136,13 +137,8 @@ pub fn ended(task: &EndedTask, json: bool) -> Result<()> {
 }
 
 /// A command as it can be typed.
-fn words(command: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=".contains(c);
-    let word = |w: &String| {
-        let quoted = || format!("'{}'", w.replace('\'', "'\\''"));
-        if !w.is_empty() && w.chars().all(plain) { w.clone() } else { quoted() }
-    };
-    show::safe(&command.iter().map(word).collect::<Vec<_>>().join(" "))
+fn typed(words: &[String]) -> String {
+    show::safe(&shell::command(words))
 }
 
 /// Asks whether a task's edits are to go. Without a terminal nobody can agree.

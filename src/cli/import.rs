@@ -17,7 +17,7 @@ const AT_ONCE: usize = 20;
 
 /// Lists what can be imported, or imports it.
 pub async fn run(client: &Client, args: Args, json: bool) -> Result<Exit> {
-    let mut query = vec![format!("limit={}", if args.all { 500 } else { args.last })];
+    let mut query = vec![format!("new=true&limit={}", if args.all { 500 } else { args.last })];
     let absolute = |path: &std::path::Path| -> Result<String> {
         let path = std::path::absolute(path)?;
         Ok(path.to_string_lossy().into_owned())
@@ -36,8 +36,7 @@ pub async fn run(client: &Client, args: Args, json: bool) -> Result<Exit> {
             print_list(&found, json)?;
             return Ok(Exit::Ok);
         }
-        let new = found.into_iter().filter(|c| c.session_id.is_none());
-        wanted = new.map(|c| c.conversation_id).collect();
+        wanted = found.into_iter().map(|c| c.conversation_id).collect();
     }
     ensure!(wanted.len() <= 500, "name at most 500 conversations");
     let mut all: Vec<ImportedConversation> = Vec::new();
@@ -56,17 +55,17 @@ fn print_list(found: &[PastConversation], as_json: bool) -> Result<()> {
         return show::json(&found);
     }
     if found.is_empty() {
-        say!("Claude Code has kept no conversation here; --claude-config-dir looks elsewhere");
+        say!(
+            "Claude Code has kept no other conversation here; --claude-config-dir looks elsewhere"
+        );
+        return Ok(());
     }
     for c in found {
         let what = c.title.as_deref().or(c.first_prompt.as_deref()).unwrap_or("(no prompt)");
-        let known = if c.session_id.is_some() { "  (imported)" } else { "" };
-        say!("{}  {:>4}  {}{known}", c.conversation_id.0, age(c.modified_at), line(what, 80));
+        say!("{}  {:>4}  {}", c.conversation_id.0, age(c.modified_at), line(what, 80));
         say!("    {}", line(c.folder.as_deref().unwrap_or("(folder unknown)"), 120));
     }
-    if found.iter().any(|c| c.session_id.is_none()) {
-        say!("`chorus import CONVERSATION…` imports some of them, `chorus import --all` all");
-    }
+    say!("`chorus import CONVERSATION…` imports some of them, `chorus import --all` all");
     Ok(())
 }
 

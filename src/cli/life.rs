@@ -1,15 +1,15 @@
 //! What is done to a session: interrupt, pause, resume, restart, fork, end.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::args::{Command, Interrupt, Until, Wait};
+use super::args::{Interrupt, Life, Until, Wait};
 use super::client::Client;
 use super::commands::path;
 use super::exit::Exit;
-use super::show;
 use super::wait::{self, Waiter};
+use super::{import, show};
 use crate::api::sessions::{ConversationView, Fork, Restart, SessionView};
 use crate::domain::ids::SessionId;
 use crate::domain::session::ClaudeStatus;
@@ -18,9 +18,9 @@ use crate::domain::session::ClaudeStatus;
 const MOST: usize = 10_000;
 
 /// Carries out such a command.
-pub async fn run(command: Command, client: &Client, json: bool) -> Result<Exit> {
-    match command {
-        Command::Interrupt(Interrupt { session, wait }) => {
+pub async fn run(what: Life, client: &Client, json: bool) -> Result<Exit> {
+    match what {
+        Life::Interrupt(Interrupt { session, wait }) => {
             if wait.wait == Some(Until::Permission) {
                 let text = "--wait=permission does not go with an interruption: it ends the turn";
                 return Err(Exit::Usage.error(text));
@@ -29,39 +29,39 @@ pub async fn run(command: Command, client: &Client, json: bool) -> Result<Exit> 
             let wait = Wait { wait: wait.wait.map(|_| Until::Done), ..wait };
             return post(client, &session, "interrupt", "interrupted", &wait, json).await;
         }
-        Command::Pause(s) => {
+        Life::Pause(s) => {
             return post(client, &s.session, "pause", "paused", &Wait::default(), json).await;
         }
-        Command::Adopt(s) => {
+        Life::Adopt(s) => {
             return post(client, &s.session, "adopt", "adopted", &Wait::default(), json).await;
         }
-        Command::Resume { session: Some(s), wait, .. } => {
+        Life::Resume { session: Some(s), wait, .. } => {
             return post(client, &s, "resume", "resumed", &wait, json).await;
         }
-        Command::Resume { session: None, .. } => return resume_all(client, json).await,
-        Command::Restart { session, fresh, wait } => {
+        Life::Resume { session: None, .. } => return resume_all(client, json).await,
+        Life::Restart { session, fresh, wait } => {
             let waiter = wait::before(client, &session, &wait).await?;
             let session: SessionView =
                 client.post(&path(&session, "/restart")?, &Restart { fresh }).await?;
             return done(waiter, "restarted", &session, &wait, json).await;
         }
-        Command::Fork { session, prompt, name } => {
+        Life::Fork { session, prompt, name } => {
             let new = Fork { name, initial_prompt: prompt };
             let made: SessionView = client.post(&path(&session, "/fork")?, &new).await?;
             show::done(&format!("forked {session} as {}", made.name), &made, json)?;
         }
-        Command::Conversations(s) => {
+        Life::Conversations(s) => {
             let known: Vec<ConversationView> =
                 client.get(&path(&s.session, "/conversations")?).await?;
             show::conversations(&known, json)?;
         }
-        Command::Kill(s) => {
+        Life::Kill(s) => {
             let _: Value =
                 client.call(Method::DELETE, &path(&s.session, "")?, None::<&Value>).await?;
             let ended = json!({ "ended": s.session });
             show::done(&format!("ended {}", s.session), &ended, json)?;
         }
-        _ => bail!("this command is carried out elsewhere"),
+        Life::Import(args) => return import::run(client, args, json).await,
     }
     Ok(Exit::Ok)
 }
@@ -99,7 +99,8 @@ async fn done(
 
 /// Goes on with every session that ended unasked, and tells which could not.
 async fn resume_all(client: &Client, as_json: bool) -> Result<Exit> {
-    let ended: Vec<SessionView> = client.list("/api/sessions?status=error", MOST).await?;
+    let ended: Vec<SessionView> =
+        client.list("/api/sessions?status=error&sort=created_at", MOST).await?;
     let (mut resumed, mut failed) = (Vec::new(), Vec::new());
     for session in ended.iter().filter(|s| s.claude_status == ClaudeStatus::Stopped) {
         let path = path(&session.id.to_string(), "/resume")?;

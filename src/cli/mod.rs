@@ -38,6 +38,7 @@ use clap_complete::Shell;
 
 pub use args::Args;
 use args::{Command, Hooks};
+use client::Client;
 pub use exit::Exit;
 use exit::OrExit as _;
 
@@ -85,19 +86,30 @@ fn run(args: Args) -> Result<Exit> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let (data, json) = (DataDir(loaded.config.data_dir.clone()), args.json);
         match args.command {
+            Command::Run(run) => return commands::begin_task(run, &loaded, &data, json).await,
+            Command::New(new) => return commands::begin(new, &loaded, &data, json).await,
+            Command::Task { what } => return commands::tasks(what, &loaded, &data, json).await,
+            Command::Template { what } => {
+                template::run(&Client::find(&data).await?, what, json).await?;
+            }
+            Command::Top => return top::run(&data, json).await,
+            Command::Served(what) => {
+                return commands::served(what, &Client::find(&data).await?, json).await;
+            }
+            Command::StatusLine => notify::status_line(&data, json).await?,
+            Command::Open => commands::open(&Client::find(&data).await?, &data, json).await?,
             Command::Serve(_) => {
                 log::begin(&loaded.config)?;
                 crate::server::run(loaded).await?;
             }
-            Command::Config => show::config(&loaded, args.json)?,
-            Command::Db(command) => return db::run(command, &loaded, args.json).await,
-            Command::Hooks { what } => hooks(&what, &loaded, args.json)?,
-            Command::Doctor => return doctor(&loaded, args.json).await,
-            command => {
-                let data = DataDir(loaded.config.data_dir.clone());
-                return commands::run(command, &loaded, &data, args.json).await;
-            }
+            Command::Stop => stop::run(&data, json).await?,
+            Command::Config => show::config(&loaded, json)?,
+            Command::Db(command) => return db::run(command, &loaded, json).await,
+            Command::Hooks { what } => hooks(&what, &loaded, json)?,
+            Command::Doctor => return doctor(&loaded, json).await,
+            Command::Completions { shell } => return completions(shell),
         }
         Ok(Exit::Ok)
     })

@@ -25,7 +25,7 @@ pub async fn list(client: &Client, all: bool, json: bool) -> Result<()> {
     let mut requests: Vec<PermissionRequest> =
         client.list(&format!("/api/permissions{filter}"), MOST).await?;
     requests.reverse();
-    let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
+    let sessions: Vec<SessionView> = client.list("/api/sessions?sort=created_at", MOST).await?;
     show::permissions(&requests, &sessions, json)
 }
 
@@ -54,13 +54,13 @@ pub async fn approve(client: &Client, approve: Approve, json: bool) -> Result<Ex
         let made: MadeRule = client.post("/api/permissions/rules", &proposal.rule).await?;
         let text = format!(
             "approved {}\nfrom now on: {} (rule {})",
-            show::safe(&decided.summary),
+            show::call(&decided),
             show::safe(&made.rule.words),
             made.rule.id
         );
         show::done(&text, &serde_json::json!({ "request": decided, "rule": made }), json)?;
     } else {
-        show::done(&format!("approved {}", show::safe(&decided.summary)), &decided, json)?;
+        show::done(&format!("approved {}", show::call(&decided)), &decided, json)?;
     }
     Ok(Exit::Ok)
 }
@@ -74,7 +74,7 @@ pub async fn deny(client: &Client, deny: Deny, json: bool) -> Result<Exit> {
     }
     let request = find(client, which).await?;
     let decided = decide(client, &request, &answer).await?;
-    show::done(&format!("denied {}", show::safe(&decided.summary)), &decided, json)?;
+    show::done(&format!("denied {}", show::call(&decided)), &decided, json)?;
     Ok(Exit::Ok)
 }
 
@@ -113,12 +113,11 @@ async fn decide_all(client: &Client, many: &Many, answer: Answer, json: bool) ->
     let verb = if answer.decision == Verdict::Allow { "approved" } else { "denied" };
     let mut lines = Vec::new();
     for result in &all.results {
-        let summary = waiting.iter().find(|r| r.id == result.id).map(|r| show::safe(&r.summary));
-        let summary = summary.unwrap_or_default();
+        let call = waiting.iter().find(|r| r.id == result.id).map(show::call).unwrap_or_default();
         lines.push(match &result.problem {
-            None => format!("{verb} {summary}"),
+            None => format!("{verb} {call}"),
             Some(problem) => {
-                format!("not {verb}: {} {summary}\n    {}", result.id, show::safe(&problem.detail))
+                format!("not {verb}: {} {call}\n    {}", result.id, show::safe(&problem.detail))
             }
         });
     }
@@ -137,10 +136,18 @@ async fn pending(client: &Client, session: Option<&str>) -> Result<Vec<Permissio
 
 /// The request that is named, or that has waited longest, of a session or of all.
 async fn find(client: &Client, which: Option<String>) -> Result<PermissionRequest> {
-    if let Some(id) = which.as_ref().filter(|which| uuid::Uuid::parse_str(which).is_ok()) {
-        return client.get(&format!("/api/permissions/{id}")).await;
-    }
-    let mut requests = pending(client, which.as_deref()).await?;
+    let mut requests = match &which {
+        Some(id) if uuid::Uuid::parse_str(id).is_ok() => {
+            match client.get(&format!("/api/permissions/{id}")).await {
+                // Sessions have ids of this kind too.
+                Err(e) if Exit::of(&e) == Exit::NotFound => {
+                    pending(client, which.as_deref()).await.map_err(|_| e)?
+                }
+                request => return request,
+            }
+        }
+        _ => pending(client, which.as_deref()).await?,
+    };
     if which.is_none() && requests.len() > 1 {
         return Err(Exit::Usage.error(format!(
             "{} requests wait; name one of them or its session (`chorus permissions` lists them)",
@@ -200,6 +207,7 @@ async fn choose(client: &Client, request: &PermissionRequest, yes: bool) -> Resu
         let text = "plans and questions are decided one by one: no rule allows them";
         return Err(Exit::Refused.error(text));
     }
+    eprintln!("{}", show::call(request));
     for (n, proposal) in proposals.iter().enumerate() {
         eprintln!("{}  {}", n + 1, show::safe(&proposal.words));
     }

@@ -11,8 +11,10 @@ use super::usage;
 use crate::api::audit::AuditEntry;
 use crate::api::sessions::{ConversationView, SessionDetail, SessionView};
 use crate::api::usage::UsageReport;
+use crate::domain::call::in_full;
+use crate::domain::direction::turns;
 use crate::domain::message::{Delivery, Direction};
-use crate::domain::permission::{DecidedBy, PermissionRequest, Verdict};
+use crate::domain::permission::{DecidedBy, PLAN, PermissionRequest, Verdict};
 use crate::domain::question;
 use crate::domain::record::{CommandLog, Message};
 use crate::domain::rule::Rule;
@@ -36,8 +38,7 @@ pub use server::{attempts, config, database, findings, summary, user_hooks};
 /// Removes what could steer a terminal.
 pub fn safe(text: &str) -> String {
     let harmless = |c: char| !c.is_control() || c == '\n';
-    let visible = |c: char| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    text.replace('\t', "    ").chars().filter(|c| harmless(*c) && visible(*c)).collect()
+    text.replace('\t', "    ").chars().filter(|c| harmless(*c) && !turns(*c)).collect()
 }
 
 /// A text in one line of at most so many characters.
@@ -245,9 +246,11 @@ pub fn permissions(
             .find(|s| s.id == r.session_id)
             .map_or_else(|| r.session_id.to_string(), |s| s.name.to_string());
         say!("{}  {}  {}  {}", r.id, name, r.status, age(r.requested_at));
-        say!("    {}", line(&r.summary, 200));
         if r.status.is_open() {
-            dialogue(r)?;
+            say!("    {}", call(r).replace('\n', "\n    "));
+            answers(r)?;
+        } else {
+            say!("    {}", line(&r.summary, 200));
         }
         match (&r.rule, r.decided_by) {
             (Some(rule), Some(DecidedBy::Rule)) => {
@@ -263,27 +266,27 @@ pub fn permissions(
     Ok(())
 }
 
-/// Prints what a question asks, or a plan says.
-fn dialogue(r: &PermissionRequest) -> Result<()> {
+/// What a request would do, whole, with the tool before it. What has several lines begins on one of
+/// its own.
+pub fn call(r: &PermissionRequest) -> String {
+    let whole = safe(&in_full(&r.tool, &r.input));
+    let whole = whole.trim_end();
+    let (glue, whole) = match whole.contains('\n') {
+        true => ("\n    ", whole.replace('\n', "\n    ")),
+        false => (" ", whole.to_owned()),
+    };
+    format!("{}:{glue}{whole}", safe(&r.tool))
+}
+
+/// Prints what answers a question or a plan.
+fn answers(r: &PermissionRequest) -> Result<()> {
     for q in question::questions(&r.tool, &r.input) {
-        let several = if q.several { " (several may be chosen)" } else { "" };
-        say!("    ? {}{several}", line(&q.question, 400));
-        for option in &q.options {
-            let meaning = if option.description.is_empty() { "" } else { ": " };
-            say!("      - {}{meaning}{}", line(&option.label, 200), line(&option.description, 400));
-        }
-        say!("      chorus approve {} --answer '{}=…'", r.id, line(&q.question, 400));
+        say!("    chorus approve {} --answer '{}=…'", r.id, line(&q.question, 400));
     }
-    if let Some(plan) = plan(r) {
-        say!("    {}", indented(plan, 60));
+    if r.tool == PLAN {
         say!("    chorus approve {0}, or chorus deny {0} -m 'what to plan instead'", r.id);
     }
     Ok(())
-}
-
-/// The plan that a request is about.
-fn plan(r: &PermissionRequest) -> Option<&str> {
-    (r.tool == "ExitPlanMode").then(|| r.input.get("plan")?.as_str()).flatten()
 }
 
 /// Prints rules.

@@ -210,7 +210,7 @@ impl Waiter {
                 "claude_status" if data["new"] != ClaudeStatus::Busy.as_str() => return Ok(()),
                 "message" if !data["delivery_status"].is_null() => return Ok(()),
                 "permission_request" if until == Until::Done => {
-                    tell::meanwhile(&serde_json::from_value(data)?);
+                    tell::meanwhile(&self.exactly(serde_json::from_value(data)?).await);
                 }
                 _ => {}
             }
@@ -235,6 +235,11 @@ impl Waiter {
             }
             Some(Prompt::Sent(id)) => known("newest").await?.into_iter().find(|m| m.id == id),
         })
+    }
+
+    /// A request exactly as it is: events tell of it without its secrets.
+    async fn exactly(&self, told: PermissionRequest) -> PermissionRequest {
+        self.client.get(&format!("/api/permissions/{}", told.id)).await.unwrap_or(told)
     }
 
     async fn requests(&self, session: SessionId) -> Result<Vec<PermissionRequest>> {

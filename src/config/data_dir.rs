@@ -14,7 +14,7 @@ impl DataDir {
         self.0.join("chorus.db")
     }
 
-    /// The lock that keeps a second server out; holds who has it.
+    /// The lock that keeps a second server out: it is locked, and empty.
     pub fn lock(&self) -> PathBuf {
         self.0.join("server.lock")
     }

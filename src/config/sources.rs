@@ -27,6 +27,10 @@ const BARE: &[&str] = &[
 /// Another program's setting as often as ours: a PostgreSQL database that it names is used only if
 /// it turns out to be empty or ours already.
 pub(super) const BARE_DATABASE_URL: &str = "DATABASE_URL";
+/// The same: if that port is busy, the next free one will do.
+pub(super) const BARE_PORT: &str = "PORT";
+/// The same: some shells keep the machine's own name in it.
+const BARE_HOST: &str = "HOST";
 
 /// Names in the `CHORUS_` space that are no settings: they tie a hook to its session.
 const NOT_SETTINGS: &[&str] = &[
@@ -62,8 +66,12 @@ impl Sources {
         if let Some(path) = self.file_to_read() {
             loader.file(&path)?;
         }
-        for (key, value) in loader.known_in(&self.env) {
-            loader.text(&value.0, &value.1, Origin::Environment(key))?;
+        for (name, (key, text)) in loader.known_in(&self.env) {
+            if may_be_anothers(&name) && !is_usable(&key, &text) {
+                loader.leave_alone(&name);
+            } else {
+                loader.text(&key, &text, Origin::Environment(name))?;
+            }
         }
         for (key, value) in &self.flags {
             loader.text(key, value, Origin::Flag(key.replace('_', "-")))?;
@@ -157,6 +165,13 @@ impl Loader {
         found
     }
 
+    /// A variable is taken for another program's.
+    fn leave_alone(&mut self, name: &str) {
+        self.warnings.push(format!(
+            "${name} is left alone, as it cannot be used and may be another program's; what is meant for Chorus goes by CHORUS_{name}"
+        ));
+    }
+
     /// Reads a value from text as the setting's type wants it.
     fn text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
         let unusable = |problem: &str| ConfigError::Unusable {
@@ -164,15 +179,6 @@ impl Loader {
             origin: origin.clone(),
             problem: format!("{problem}, not {text:?}"),
         };
-        if key == "database_url"
-            && origin == Origin::Environment(BARE_DATABASE_URL.into())
-            && Place::parse(text).is_err()
-        {
-            self.warnings.push(
-                "$DATABASE_URL is left alone, as it may be another program's; set CHORUS_DATABASE_URL to use that database".into(),
-            );
-            return Ok(());
-        }
         let value = match self.value(key) {
             Some(Value::Integer(_)) => Value::Integer(
                 text.trim().parse().map_err(|_| unusable("expected a whole number"))?,
@@ -271,11 +277,9 @@ impl Loader {
             !prefix.is_empty() && prefix.len() <= 32 && prefix.chars().all(plain),
             "expected 1 to 32 letters, digits, - or _",
         )?;
-        let local = config.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-            || config.host == "localhost";
         check(
             "host",
-            local,
+            is_loopback(&config.host),
             "auth = \"local\" listens on loopback only (127.0.0.1, ::1, localhost)",
         )?;
         let url = config.database_url.exposed();
@@ -288,6 +292,25 @@ impl Loader {
         }
         Ok(Loaded { config, origins, warnings: self.warnings })
     }
+}
+
+/// Whether a variable is another program's as often as ours.
+fn may_be_anothers(name: &str) -> bool {
+    [BARE_DATABASE_URL, BARE_HOST, BARE_PORT].contains(&name)
+}
+
+/// Whether one of these could be meant for us.
+fn is_usable(key: &str, text: &str) -> bool {
+    match key {
+        "database_url" => Place::parse(text).is_ok(),
+        "host" => is_loopback(text),
+        "port" => text.trim().parse::<u16>().is_ok(),
+        _ => true,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn inline(text: &str) -> Option<Value> {

@@ -102,7 +102,7 @@ fn settings_in_a_table_have_names_with_a_dot() {
 #[test]
 fn what_cannot_be_used_is_named_with_its_origin() {
     for (name, value, says) in [
-        ("PORT", "eighty", "$PORT"),
+        ("CHORUS_PORT", "eighty", "$CHORUS_PORT"),
         ("CHORUS_HOST", "0.0.0.0", "loopback"),
         ("CHORUS_POLL_INTERVAL", "0", "0.1"),
         ("CHORUS_SESSION_PREFIX", "a b", "session_prefix"),
@@ -130,6 +130,27 @@ fn a_foreign_database_url_is_left_alone() {
     // Whose a PostgreSQL database is only that itself can tell.
     assert!(of("DATABASE_URL", "postgres://elsewhere/app").place_may_be_anothers());
     assert!(!of("CHORUS_DATABASE_URL", "postgres://elsewhere/app").place_may_be_anothers());
+}
+
+#[test]
+fn a_foreign_host_or_port_is_left_alone() {
+    let of = |name: &str, value: &str| {
+        Sources { env: env(&[(name, value)]), ..Sources::default() }.load().expect("settings")
+    };
+    for (name, value) in
+        [("HOST", "x86_64-conda-linux-gnu"), ("HOST", "0.0.0.0"), ("PORT", "tcp://10.0.0.1:80")]
+    {
+        let loaded = of(name, value);
+        assert_eq!((loaded.config.host.as_str(), loaded.config.port), ("127.0.0.1", 8000));
+        assert_eq!(loaded.origins[&name.to_lowercase()], Origin::Default);
+        assert!(loaded.warnings.iter().any(|w| w.contains(&format!("CHORUS_{name}"))), "{name}");
+    }
+    assert_eq!(of("HOST", "::1").config.host, "::1");
+    // One that is usable is where to begin; only ours is final.
+    let bare = of("PORT", "3000");
+    assert_eq!((bare.config.port, bare.port_is_fixed()), (3000, false));
+    assert!(of("CHORUS_PORT", "3000").port_is_fixed());
+    assert!(!Sources::default().load().expect("settings").port_is_fixed());
 }
 
 #[test]

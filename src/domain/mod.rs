@@ -4,7 +4,9 @@
 //! Code's. Time and randomness come in as arguments.
 
 pub mod audit;
+pub mod call;
 pub mod claim;
+pub mod direction;
 pub mod document;
 pub mod event;
 pub mod excerpt;
@@ -26,6 +28,7 @@ pub mod reference;
 pub mod rule;
 pub mod scrub;
 pub mod session;
+pub mod shell;
 pub mod task;
 pub mod time;
 pub mod todo;

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::ids::{PermissionId, SessionId};
 use super::names::names;
-use super::permission::{PermissionRequest, QUESTION, subject};
+use super::permission::{PLAN, PermissionRequest, QUESTION, subject};
 use super::question;
 use super::scrub::scrub;
 use super::session::{ClaudeStatus, Session, Status};
@@ -247,7 +247,7 @@ fn permission<'a>(news: &News, about: &About<'a>) -> Option<Told<'a>> {
         about.pending.iter().copied().filter(|r| news.asked.contains(&r.id)).collect();
     if let [request] = asked[..] {
         let title = match request.tool.as_str() {
-            "ExitPlanMode" => "has a plan to approve",
+            PLAN => "has a plan to approve",
             QUESTION => "has a question",
             _ => "asks for a permission",
         };
@@ -335,7 +335,7 @@ fn asked(request: &PermissionRequest) -> Asked {
 fn what(request: &PermissionRequest) -> String {
     let text = |key: &str| request.input.get(key).and_then(|v| v.as_str()).map(str::to_owned);
     let whole = match request.tool.as_str() {
-        "ExitPlanMode" => text("plan"),
+        PLAN => text("plan"),
         QUESTION => Some(question::listing(&question::questions(QUESTION, &request.input))),
         tool => subject(tool, &request.input).map(|subject| format!("{tool}: {subject}")),
     };

@@ -170,15 +170,19 @@ pub struct PermissionRequest {
 
 /// What a tool call acts on: the command, the path, the address.
 pub fn subject(tool: &str, input: &serde_json::Value) -> Option<String> {
-    let key = match tool {
+    input.get(subject_key(tool)?)?.as_str().map(str::to_owned)
+}
+
+/// Which input that is.
+pub(super) fn subject_key(tool: &str) -> Option<&'static str> {
+    Some(match tool {
         "Bash" => "command",
         "Write" | "Edit" | "MultiEdit" | "Read" => "file_path",
         "NotebookEdit" => "notebook_path",
         "WebFetch" => "url",
         "WebSearch" => "query",
         _ => return None,
-    };
-    input.get(key)?.as_str().map(str::to_owned)
+    })
 }
 
 /// What a dialog about a call shows of it for certain, so that it can be told from another's: the
@@ -198,9 +202,11 @@ pub fn landmark(tool: &str, input: &serde_json::Value) -> String {
 /// Whether a tool call is a question to people, a plan or a question: no rule allows it, and "allow
 /// for the session" means nothing.
 pub fn is_dialogue(tool: &str) -> bool {
-    matches!(tool, "ExitPlanMode" | QUESTION)
+    matches!(tool, PLAN | QUESTION)
 }
 
+/// The tool by which Claude shows people a plan.
+pub const PLAN: &str = "ExitPlanMode";
 /// The tool by which Claude asks people a question.
 pub const QUESTION: &str = "AskUserQuestion";
 
@@ -208,7 +214,7 @@ pub const QUESTION: &str = "AskUserQuestion";
 pub fn summarise(tool: &str, input: &serde_json::Value) -> String {
     let text = match subject(tool, input) {
         Some(s) => s,
-        None if tool == "ExitPlanMode" => "a plan to approve".to_owned(),
+        None if tool == PLAN => "a plan to approve".to_owned(),
         None if tool == QUESTION => super::question::summary(input),
         None => input.to_string(),
     };
@@ -219,48 +225,11 @@ pub fn summarise(tool: &str, input: &serde_json::Value) -> String {
     format!("{tool}: {line}")
 }
 
-/// The most of a plan or an edit that is shown to whoever decides. Characters.
-const SHOWN: usize = 4_000;
-
-/// What a call would do, as a person wants to read it before saying yes: a command whole, a plan as
-/// its text, an edit as its lines.
-pub fn in_full(tool: &str, input: &serde_json::Value) -> String {
-    let word = |key: &str| input.get(key).and_then(|v| v.as_str());
-    let text =
-        match (tool, subject(tool, input), word("plan"), word("old_string"), word("new_string")) {
-            ("ExitPlanMode", _, Some(plan), ..) => plan.trim().to_owned(),
-            ("Edit", Some(file), _, Some(old), Some(new)) => {
-                let marked = |mark: &str, text: &str| {
-                    text.lines().map(|line| format!("\n{mark} {line}")).collect::<String>()
-                };
-                format!("{file}{}{}", marked("-", old), marked("+", new))
-            }
-            (_, Some(subject), ..) => return subject,
-            _ => serde_json::to_string_pretty(input).unwrap_or_default(),
-        };
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{in_full, landmark, summarise};
-
-    #[test]
-    fn whoever_decides_sees_what_would_happen() {
-        let plan = json!({"plan": "# Plan\n\n1. Go\n"});
-        assert_eq!(in_full("ExitPlanMode", &plan), "# Plan\n\n1. Go");
-        let edit = json!({"file_path": "/a.rs", "old_string": "a\nb", "new_string": "c"});
-        assert_eq!(in_full("Edit", &edit), "/a.rs\n- a\n- b\n+ c");
-        let long = "x".repeat(5_000);
-        assert_eq!(in_full("Bash", &json!({"command": long})), long, "a command is shown whole");
-        assert!(in_full("ExitPlanMode", &json!({"plan": long})).len() < 4_010);
-        assert!(in_full("mcp__demo__echo", &json!({"text": "hi"})).contains("\"hi\""));
-    }
+    use super::{landmark, summarise};
 
     #[test]
     fn a_landmark_is_what_the_dialog_shows() {

@@ -52,6 +52,17 @@ names!(ClaudeStatus {
     Starting => "starting", Idle => "idle", Busy => "busy", Waiting => "waiting", Stopped => "stopped",
 });
 
+/// In which order sessions are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionSort {
+    /// The last changed first.
+    #[default]
+    UpdatedAt,
+    /// The last created first.
+    CreatedAt,
+}
+
 /// Who told us a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

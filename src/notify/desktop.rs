@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::program::{Failure, Program};
+use crate::domain::direction::turns;
 
 /// How long the desktop may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -126,7 +127,6 @@ impl Desktop {
 
 /// Without what could steer a terminal or turn the reading direction, and bounded.
 fn plain(text: &str, most: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = text.replace('\t', " ");
     let kept: Vec<char> =
         kept.chars().filter(|c| *c == '\n' || !c.is_control() && !turns(*c)).collect();

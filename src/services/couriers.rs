@@ -31,7 +31,7 @@ use crate::domain::session::{ClaudeStatus, Sending, Session, Source, Status};
 use crate::store::messages::Outgoing;
 use crate::store::{Write, messages};
 
-/// How long it may take after that.
+/// How long the confirmation of a prompt may take once the first wait for it is over.
 const SECOND_WAIT: Duration = Duration::from_millis(3_500);
 /// How long the input box may take to appear or to be cleared.
 const BOX_WAIT: Duration = Duration::from_secs(3);

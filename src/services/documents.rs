@@ -18,7 +18,7 @@ use serde_json::json;
 pub(super) use self::discovery::blocking;
 use self::files::{Content, Trouble};
 use self::watch::Watch;
-use super::error::Error;
+use super::error::{Error, Thing};
 use super::{App, projects};
 use crate::domain::audit::{Act, Actor};
 use crate::domain::document::{Document, check_path};
@@ -51,7 +51,7 @@ pub fn start(app: &Arc<App>) {
 }
 
 fn unknown(name: impl ToString) -> Error {
-    Error::NotFound { what: "document", name: name.to_string() }
+    Error::NotFound { what: Thing::Document, name: name.to_string() }
 }
 
 /// What is said about a file that cannot be used.
@@ -112,7 +112,7 @@ pub async fn find(app: &App, project: ProjectId, path: &str) -> Result<Document,
     discovery::look_at_file(app, &project, path).await?;
     let found = documents::by_path(&app.db, project.id, path).await?;
     found.ok_or_else(|| Error::NotFound {
-        what: "document",
+        what: Thing::Document,
         name: format!(
             "{path} (the file is there, and document_patterns or .gitignore leave it out)"
         ),
@@ -216,5 +216,5 @@ pub async fn project(app: &App, name: Option<&str>) -> Result<Project, Error> {
     let found = app.engine.read(move |live| {
         live.projects().find(|p| p.id.to_string() == wanted || p.name == wanted).cloned()
     });
-    found.await?.ok_or_else(|| Error::NotFound { what: "project", name: name.to_owned() })
+    found.await?.ok_or_else(|| Error::NotFound { what: Thing::Project, name: name.to_owned() })
 }

@@ -5,14 +5,76 @@ use super::observe::UnknownSession;
 use crate::store::StoreError;
 use crate::tmux::TmuxError;
 
+/// What can be looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A session, by its id or a name.
+    Session,
+    /// A session, by its conversation.
+    Conversation,
+    /// A task.
+    Task,
+    /// A template.
+    Template,
+    /// A permission request.
+    Request,
+    /// A rule.
+    Rule,
+    /// A project.
+    Project,
+    /// A document.
+    Document,
+    /// Lines of a document that somebody refers to.
+    Reference,
+    /// A worktree.
+    Worktree,
+    /// A tool call.
+    Call,
+}
+
+impl Thing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Conversation => "session with Claude Code's session_id",
+            Self::Task => "task",
+            Self::Template => "template",
+            Self::Request => "permission request",
+            Self::Rule => "rule",
+            Self::Project => "project",
+            Self::Document => "document",
+            Self::Reference => "reference",
+            Self::Worktree => "worktree",
+            Self::Call => "tool call",
+        }
+    }
+
+    /// What lists those that there are. Nobody but hooks asks by a conversation.
+    fn listed(self) -> &'static str {
+        match self {
+            Self::Session => "; `chorus ps --all` lists them",
+            Self::Conversation => "",
+            Self::Task => "; `chorus task ls` lists them",
+            Self::Template => "; `chorus template ls` lists them",
+            Self::Request => "; `chorus permissions --all` lists them",
+            Self::Rule => "; `chorus rules` lists them",
+            Self::Project => "; `GET /api/projects` lists them",
+            Self::Document => "; `chorus docs` lists them",
+            Self::Reference => "; `chorus docs refs DOCUMENT` lists a document's",
+            Self::Worktree => "; `chorus worktrees` lists them",
+            Self::Call => "; `chorus logs` lists a session's",
+        }
+    }
+}
+
 /// A use case did not happen, and nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such thing.
-    #[error("there is no {what} {name:?}")]
+    #[error("there is no {} {name:?}{}", what.name(), what.listed())]
     NotFound {
         /// What was looked for.
-        what: &'static str,
+        what: Thing,
         /// By what.
         name: String,
     },
@@ -53,7 +115,7 @@ pub enum Error {
 impl Error {
     /// There is no such session.
     pub fn no_session(name: &str) -> Self {
-        Self::NotFound { what: "session", name: name.to_owned() }
+        Self::NotFound { what: Thing::Session, name: name.to_owned() }
     }
 
     /// A value cannot be used.
@@ -87,6 +149,6 @@ impl From<StoreError> for Error {
 
 impl From<UnknownSession> for Error {
     fn from(_: UnknownSession) -> Self {
-        Self::NotFound { what: "session", name: String::new() }
+        Self::NotFound { what: Thing::Session, name: String::new() }
     }
 }

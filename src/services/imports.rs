@@ -62,12 +62,14 @@ async fn find(config: PathBuf) -> Vec<Past> {
     tokio::task::spawn_blocking(move || past::find(&config)).await.unwrap_or_default()
 }
 
-/// Lists what may be imported, the conversations that were held last first; only those below
-/// `folder` if one is given. At most `limit`.
+/// Lists the conversations that Claude Code has kept, those that were held last first; only those below
+/// `folder` if one is given, and only those that no session is part of yet if they are to be `new`. At
+/// most `limit`.
 pub async fn candidates(
     app: &App,
     config: Option<&str>,
     folder: Option<&Path>,
+    new: bool,
     limit: usize,
 ) -> Result<Vec<Candidate>, Error> {
     let mut candidates = Vec::new();
@@ -75,12 +77,15 @@ pub async fn candidates(
         if candidates.len() == limit {
             break;
         }
+        let session = conversations::session_of(&app.db, &past.conversation).await?;
+        if new && session.is_some() {
+            continue;
+        }
         let Some(about) = about(&past).await else { continue };
         let cwd = about.cwd.as_deref().map(Path::new);
         if folder.is_some_and(|f| !cwd.is_some_and(|cwd| cwd.starts_with(f))) {
             continue;
         }
-        let session = conversations::session_of(&app.db, &past.conversation).await?;
         candidates.push(Candidate { past, about, session });
     }
     Ok(candidates)

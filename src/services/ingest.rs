@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::{Error, Thing};
 use super::held::Place;
 use super::observe::{Report, observe};
 use super::{App, git, places};
@@ -298,7 +298,7 @@ async fn identify(
     {
         return Ok(id);
     }
-    Err(Error::NotFound { what: "session with Claude Code's session_id", name: named })
+    Err(Error::NotFound { what: Thing::Conversation, name: named })
 }
 
 /// Makes sure that a session is in memory.

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::domain::ids::PermissionId;
 use crate::domain::message::MessageSource;
 use crate::domain::observation::Fact;
-use crate::domain::permission::{DecidedBy, PermissionStatus, Verdict, landmark};
+use crate::domain::permission::{DecidedBy, PLAN, PermissionStatus, QUESTION, Verdict, landmark};
 use crate::domain::session::{ClaudeStatus, Source};
 use crate::tmux::{Capture, Key};
 
@@ -142,8 +142,8 @@ async fn shown(app: &Arc<App>, open: &Open) -> Result<Option<Dialog>, Error> {
     let text = terminal::capture(app, open.request.session_id, Capture::default()).await?;
     let Some(dialog) = app.screens.dialog(&text) else { return Ok(None) };
     let ours = match open.request.tool.as_str() {
-        "ExitPlanMode" => dialog.kind == DialogKind::Plan,
-        "AskUserQuestion" => dialog.kind == DialogKind::Question,
+        PLAN => dialog.kind == DialogKind::Plan,
+        QUESTION => dialog.kind == DialogKind::Question,
         tool => {
             let words = landmark(tool, &open.request.input);
             let words = squeezed(&words);

@@ -169,7 +169,8 @@ pub async fn resume(app: &Arc<App>, name: &str, actor: Actor) -> Result<Session,
     let mut session = find(app, name).await?;
     let state = &session.state;
     if state.claude_status != ClaudeStatus::Stopped && !state.pausing {
-        return Err(Error::conflict(format!("{} runs already", session.name)));
+        let why = format!("{0} runs already; `chorus attach {0}` shows it", session.name);
+        return Err(Error::conflict(why));
     }
     if let Some(claude) = state.process {
         if timeout(GRACE, process::wait_gone(claude)).await.is_err() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::error::Error;
+use super::error::{Error, Thing};
 use super::live::Live;
 use super::observe::{Report, observe};
 use super::{App, rules};
@@ -37,13 +37,17 @@ pub async fn get(app: &App, id: PermissionId) -> Result<PermissionRequest, Error
 }
 
 fn unknown(id: PermissionId) -> Error {
-    Error::NotFound { what: "permission request", name: id.to_string() }
+    Error::NotFound { what: Thing::Request, name: id.to_string() }
 }
 
 /// The request of a session that has waited longest.
 pub async fn oldest_pending(app: &App, session: SessionId) -> Result<PermissionId, Error> {
     let oldest = pending(app, move |r| r.session_id == session).await?.first().copied();
-    oldest.ok_or_else(|| Error::conflict("the session waits for no permission"))
+    oldest.ok_or_else(|| {
+        Error::conflict(
+            "the session waits for no permission; `chorus permissions` lists what waits",
+        )
+    })
 }
 
 /// A decision as somebody wants it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::error::Error;
+use super::error::{Error, Thing};
 use super::{App, documents, rules};
 use crate::domain::audit::{Act, Actor};
 use crate::domain::git::GitSettings;
@@ -25,7 +25,7 @@ pub async fn get(app: &App, id: ProjectId) -> Result<Project, Error> {
 }
 
 fn unknown(id: ProjectId) -> Error {
-    Error::NotFound { what: "project", name: id.to_string() }
+    Error::NotFound { what: Thing::Project, name: id.to_string() }
 }
 
 /// Adds a project, or finds the one that has this folder. Tells whether it was added.

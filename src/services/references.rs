@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::error::Error;
+use super::error::{Error, Thing};
 use super::{App, documents};
 use crate::domain::document::{Document, FileChange, Lines, Target, Where, line_count};
 use crate::domain::event::{EventKind, NewEvent};
@@ -36,7 +36,7 @@ pub struct Shown {
 }
 
 fn unknown(id: ReferenceId) -> Error {
-    Error::NotFound { what: "reference", name: id.to_string() }
+    Error::NotFound { what: Thing::Reference, name: id.to_string() }
 }
 
 /// Holds references against their documents, each of which is read once, and has those follow whose

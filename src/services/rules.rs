@@ -8,7 +8,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::engine::Unit;
-use super::error::Error;
+use super::error::{Error, Thing};
 use super::live::Live;
 use super::observe::reconsider;
 use super::{App, permissions, places};
@@ -50,7 +50,7 @@ pub struct Patch {
 }
 
 fn unknown(id: RuleId) -> Error {
-    Error::NotFound { what: "rule", name: id.to_string() }
+    Error::NotFound { what: Thing::Rule, name: id.to_string() }
 }
 
 fn invalid((field, problem): (&'static str, String)) -> Error {

@@ -20,7 +20,7 @@ use crate::domain::observation::Fact;
 use crate::domain::project::Project;
 use crate::domain::prompt::Prompt;
 use crate::domain::session::{
-    Launch, Runtime, Sending, Session, SessionName, SessionState, Source,
+    Launch, Runtime, Sending, Session, SessionName, SessionSort, SessionState, Source,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Budget, Usd};
@@ -93,14 +93,15 @@ pub async fn beside(app: &App, id: SessionId) -> Result<Beside, Error> {
     Ok(app.engine.read(move |live| look_beside(live, id)).await?)
 }
 
-/// Lists sessions, those that changed last first.
+/// Lists sessions.
 pub async fn list(
     app: &App,
     filter: &sessions::Filter,
+    sort: SessionSort,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<(Page<Session>, HashMap<SessionId, Beside>), Error> {
-    let page = sessions::list(&app.db, filter, after, limit).await?;
+    let page = sessions::list(&app.db, filter, sort, after, limit).await?;
     let ids: Vec<SessionId> = page.items.iter().map(|s| s.id).collect();
     let beside = app
         .engine

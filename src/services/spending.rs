@@ -169,8 +169,7 @@ pub async fn set_budget(
     actor: Actor,
 ) -> Result<Session, Error> {
     let session = find(app, name).await?;
-    super::elsewhere::leave_alone(&session)?;
-    check(limit)?;
+    check_budget(&session, limit)?;
     let id = session.id;
     app.engine
         .run(move |live, unit| {
@@ -194,6 +193,12 @@ pub(super) fn act(at: Timestamp, actor: Actor, action: &'static str, session: &S
     let spent = session.state.spending.total();
     let data = json!({ "name": session.name, "budget_usd": budget, "spent_usd": spent });
     Act::new(at, actor, action, data).session(session.id).subject(session.id)
+}
+
+/// Refuses what [`set_budget`] would refuse.
+pub fn check_budget(session: &Session, limit: Option<Usd>) -> Result<(), Error> {
+    super::elsewhere::leave_alone(session)?;
+    check(limit)
 }
 
 /// Checks a budget.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::App;
-use super::error::Error;
+use super::error::{Error, Thing};
 use crate::domain::ids::{SessionId, ToolUseId};
 use crate::domain::permission::PermissionRequest;
 use crate::domain::record::{CommandLog, Message, ToolStatus};
@@ -144,7 +144,7 @@ pub async fn read(
 
 /// Reads one call, whole.
 pub async fn call(app: &App, session: SessionId, id: &ToolUseId) -> Result<CommandLog, Error> {
-    let unknown = || Error::NotFound { what: "tool call", name: id.0.clone() };
+    let unknown = || Error::NotFound { what: Thing::Call, name: id.0.clone() };
     logs::by_call(&app.db, session, id).await?.ok_or_else(unknown)
 }
 

@@ -97,8 +97,8 @@ pub enum Tx {
     Postgres(postgres::Writing),
 }
 
-/// Runs the same body against the reading pool of a [`Db`] or the connection of a [`Tx`], or just a
-/// query that has no answer.
+/// Runs the same body against the reading pool of a [`Db`], one connection of it whose statements all read
+/// the same state, or the connection of a [`Tx`]; or just a query that has no answer.
 macro_rules! on {
     (read $db:expr, $c:ident => $body:expr) => {
         match $db {
@@ -108,6 +108,20 @@ macro_rules! on {
             }
             $crate::store::Db::Postgres(pools) => {
                 let $c = &pools.read;
+                $body
+            }
+        }
+    };
+    (snapshot $db:expr, $c:ident => $body:expr) => {
+        match $db {
+            $crate::store::Db::Sqlite(pools) => {
+                let mut reading = pools.read.begin_with($crate::store::sqlite::SNAPSHOT).await?;
+                let $c = &mut *reading;
+                $body
+            }
+            $crate::store::Db::Postgres(pools) => {
+                let mut reading = pools.read.begin_with($crate::store::postgres::SNAPSHOT).await?;
+                let $c = &mut *reading;
                 $body
             }
         }

@@ -58,6 +58,8 @@ const CONTINUE: [&str; 4] = [
 ];
 const VERSION: &str = "SELECT CAST(current_setting('server_version_num') AS INTEGER), \
      current_setting('server_version'), current_setting('server_encoding')";
+/// Begins to read one state of the database.
+pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 pub(super) const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') \
      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') \

@@ -9,6 +9,8 @@ use crate::domain::ids::{SessionId, TaskId};
 use crate::domain::session::{BadName, Runtime, Session, SessionName, SessionState};
 use crate::domain::time::Timestamp;
 
+pub use crate::domain::session::SessionSort as Sort;
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -25,23 +27,30 @@ const BY_IDEMPOTENCY_KEY: &str = select!("WHERE idempotency_key = $1");
 const BY_NAME: &str =
     select!("WHERE name = $1 OR tmux_session = $1 ORDER BY live DESC, created_at DESC LIMIT 1");
 macro_rules! list {
-    ($listed:literal) => {
+    ($listed:literal, $by:literal) => {
         concat!(
             select!("WHERE "),
             $listed,
-            "(updated_at, id) < ($1, $2) \
+            "(",
+            $by,
+            ", id) < ($1, $2) \
              AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
              AND (CAST($4 AS TEXT) IS NULL OR claude_status = $4) \
              AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
              AND (CAST($6 AS TEXT) IS NULL OR LOWER(name) LIKE LOWER($6) ESCAPE '!') \
-             ORDER BY updated_at DESC, id DESC LIMIT $7"
+             ORDER BY ",
+            $by,
+            " DESC, id DESC LIMIT $7"
         )
     };
 }
 
-// As in the index `sessions_listed`, so that those that have left the list cost nothing.
-const LIST: &str = list!("hidden = 0 AND ");
-const LIST_ALL: &str = list!("");
+// As in the indexes `sessions_listed` and `sessions_listed_by_age`, so that those that have left the list
+// cost nothing.
+const LIST: &str = list!("hidden = 0 AND ", "updated_at");
+const LIST_BY_AGE: &str = list!("hidden = 0 AND ", "created_at");
+const LIST_ALL: &str = list!("", "updated_at");
+const LIST_ALL_BY_AGE: &str = list!("", "created_at");
 const INSERT: &str = "INSERT INTO sessions (id, project_id, name, tmux_session, runtime, \
      workspace_path, launch, metadata, claude_version, state, status, \
      claude_status, live, hidden, created_at, updated_at, idempotency_key, task_id) \
@@ -68,7 +77,9 @@ pub(super) fn statements(db: &Db) -> impl Iterator<Item = &'static str> {
         BY_IDEMPOTENCY_KEY,
         BY_NAME,
         LIST,
+        LIST_BY_AGE,
         LIST_ALL,
+        LIST_ALL_BY_AGE,
         INSERT,
         SET_TASK,
     ])
@@ -159,15 +170,21 @@ pub async fn by_name(db: &Db, name: &str) -> Result<Option<Session>> {
     row.map(Row::session).transpose()
 }
 
-/// Lists sessions, the ones that changed last first.
+/// Lists sessions.
 pub async fn list(
     db: &Db,
     filter: &Filter,
+    sort: Sort,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Page<Session>> {
     let (at, id) = after.map_or((i64::MAX, "~"), |c| (c.at, c.id.as_str()));
-    let sql = if filter.all { LIST_ALL } else { LIST };
+    let sql = match (sort, filter.all) {
+        (Sort::UpdatedAt, false) => LIST,
+        (Sort::UpdatedAt, true) => LIST_ALL,
+        (Sort::CreatedAt, false) => LIST_BY_AGE,
+        (Sort::CreatedAt, true) => LIST_ALL_BY_AGE,
+    };
     let rows: Vec<Row> = on!(read db, c => sqlx::query_as(sql)
         .bind(at).bind(id)
         .bind(&filter.status).bind(&filter.claude_status).bind(&filter.project)
@@ -175,7 +192,11 @@ pub async fn list(
         .bind(i64::from(limit) + 1)
         .fetch_all(c).await?);
     let sessions = rows.into_iter().map(Row::session).collect::<Result<Vec<_>>>()?;
-    Ok(Page::of(sessions, limit, |s| Cursor { at: s.updated_at.0, id: s.id.to_string() }))
+    let place = |s: &Session| match sort {
+        Sort::UpdatedAt => s.updated_at,
+        Sort::CreatedAt => s.created_at,
+    };
+    Ok(Page::of(sessions, limit, |s| Cursor { at: place(s).0, id: s.id.to_string() }))
 }
 
 pub(super) async fn insert(tx: &mut Tx, s: &Session, idempotency_key: Option<&str>) -> Result<()> {

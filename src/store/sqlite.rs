@@ -20,6 +20,8 @@ use writer::Writer;
 pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx_macros::migrate!("migrations/sqlite");
 
 pub(super) const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+/// Begins to read one state of the database.
+pub(super) const SNAPSHOT: &str = "BEGIN";
 pub(super) const INTEGRITY: &str = "PRAGMA integrity_check";
 pub(super) const SIZE: &str = "SELECT (page_count - freelist_count) * page_size \
      FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()";

@@ -2,6 +2,7 @@
 
 mod claims;
 mod conversing;
+mod orders;
 mod places;
 mod texts;
 mod usage;
@@ -31,6 +32,10 @@ use conversing::{
     a_conversation_moves_to_the_session_that_goes_on_with_it,
     a_prompt_that_did_not_arrive_is_claimed_by_none_and_may_be_taken_back,
     what_was_said_last_is_no_prompt_that_waits,
+};
+use orders::{
+    by_their_age_sessions_come_once_while_they_change,
+    by_their_status_tasks_come_once_while_they_move,
 };
 use texts::whatever_text_comes_it_is_kept;
 use usage::{
@@ -100,6 +105,8 @@ on_both! {
     events_get_ascending_ids_and_come_once
     what_was_not_committed_leaves_no_trace
     claims_are_kept_until_they_are_released
+    by_their_age_sessions_come_once_while_they_change
+    by_their_status_tasks_come_once_while_they_move
 }
 
 async fn every_statement_can_be_prepared(db: &Db) {
@@ -317,7 +324,14 @@ async fn lists_are_in_the_order_of_bytes(db: &Db) {
     // All of one moment, so the ids decide; page by page each comes once.
     let (mut seen, mut after): (Vec<String>, Option<Cursor>) = (Vec::new(), None);
     loop {
-        let page = sessions::list(db, &sessions::Filter::default(), after.as_ref(), 2).await;
+        let page = sessions::list(
+            db,
+            &sessions::Filter::default(),
+            sessions::Sort::default(),
+            after.as_ref(),
+            2,
+        )
+        .await;
         let page = page.expect("a page");
         seen.extend(page.items.iter().map(|s| s.id.to_string()));
         after = page.next;

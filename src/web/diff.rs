@@ -2,7 +2,7 @@
 
 use similar::{ChangeTag, TextDiff};
 
-use super::plain::visible;
+use crate::domain::direction::visible;
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

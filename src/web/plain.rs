@@ -36,17 +36,6 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// The text as it is, not as it would like to look: what turns the direction of writing is named, because
-/// it can make a command or code read as something else (<https://trojansource.codes>).
-pub fn visible(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(turns) {
-        return text.to_owned();
-    }
-    let named = |c| if turns(c) { format!("⟨U+{:04X}⟩", u32::from(c)) } else { c.to_string() };
-    text.chars().map(named).collect()
-}
-
 type Chars<'t> = std::iter::Peekable<std::str::Chars<'t>>;
 
 fn skip_escape(chars: &mut Chars) {

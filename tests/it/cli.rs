@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chorus::cli::{Args, Exit};
-use clap::{Arg, Command, CommandFactory as _};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, CommandFactory as _, Parser as _};
 
 use crate::harness::{World, processes};
 use crate::permissions::ask;
@@ -297,6 +298,96 @@ fn the_reference_is_what_the_command_line_says_of_itself() {
         "docs/cli.md is not what the command line says of itself; \
          `INSTA_UPDATE=always cargo test --test it -- reference` renews it"
     );
+}
+
+/// The words of a command as a shell reads them, up to where another begins or the line ends for it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '>' | '|' | ';' | '&' | '#') if word.is_none() => break,
+            (None, ';') => break,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.into_iter().chain(word).collect()
+}
+
+/// Takes what a text says before and after it, if it is there.
+fn between<'t>(text: &'t str, open: &str, close: &str) -> Vec<&'t str> {
+    let parts = text.split(open).skip(1);
+    parts.filter_map(|rest| rest.split_once(close).map(|(within, _)| within)).collect()
+}
+
+/// Whether a command can be given like that, with anything for what is only named.
+fn check(place: &str, line: &str) {
+    let mut words = words(line);
+    for word in &mut words {
+        if word == "ID" || word == "TASK" || word.starts_with("{{") {
+            *word = "1".to_owned();
+        }
+    }
+    let Err(e) = Args::try_parse_from(&words) else { return };
+    let named = [
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ErrorKind::MissingRequiredArgument,
+        ErrorKind::MissingSubcommand,
+    ];
+    assert!(named.contains(&e.kind()), "{place}: `{line}` is no command:\n{e}");
+}
+
+#[test]
+fn every_command_that_pages_and_the_readme_tell_can_be_given() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut told = 0;
+    let mut folders = vec![root.join("templates")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a template");
+            for code in between(&text, "<code>", "</code>") {
+                if code.starts_with("chorus ") {
+                    // What a page fills in has blanks around it.
+                    check(
+                        &path.display().to_string(),
+                        &code.replace("{{ ", "{{").replace(" }}", "}}"),
+                    );
+                    told += 1;
+                }
+            }
+        }
+    }
+    let text = std::fs::read_to_string(root.join("README.md")).expect("the README");
+    for (n, part) in text.split("```").enumerate() {
+        let is_code = n % 2 == 1;
+        for line in part.lines().filter(|_| is_code) {
+            let ways = line.split("or: ").map(str::trim).filter(|l| l.starts_with("chorus "));
+            ways.for_each(|way| {
+                check("README.md", way);
+                told += 1;
+            });
+        }
+        let inline = part.replace('\n', if is_code { "`" } else { " " });
+        for code in inline.split('`').skip(1).step_by(if is_code { 1 } else { 2 }) {
+            if code.starts_with("chorus ") {
+                check("README.md", code);
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 80, "only {told} were found");
 }
 
 /// `docs/cli.md`, made of what `--help` is made of.

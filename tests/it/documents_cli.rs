@@ -105,4 +105,13 @@ async fn a_task_shows_how_the_lines_stand_that_matter_for_it() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    let gone = world
+        .wait_for("it is known to be gone", async || {
+            let rows = world.get("/api/documents?missing=true").await.rows();
+            rows.first().cloned().ok_or("nothing is missing")
+        })
+        .await;
+    let page = world.get(format!("/documents/{}", gone["id"])).await;
+    let page = page.expect(200).text();
+    assert!(page.contains("no longer there") && !page.contains("Open it in"), "{page}");
 }

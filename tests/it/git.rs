@@ -322,3 +322,17 @@ async fn a_task_that_committed_nothing_says_so_and_what_to_do() {
         (&json!(1), &Value::Null)
     );
 }
+
+#[tokio::test]
+async fn a_task_without_a_branch_does_not_fail_when_there_is_nothing_to_discard() {
+    let world = World::with_stand_in().await;
+    let id = make(&world, "here", &json!({ "options": { "git": "none" } })).await;
+    let agent = begin(&world, id).await;
+    wait_until(&world, id, "running").await;
+    let fail = format!("/api/tasks/{id}/fail");
+    let refused = world.post(&fail, &json!({ "discard": true })).await.expect(409).text();
+    assert!(refused.contains("leave out `discard`"), "{refused}");
+    assert_eq!(task(&world, id).await["status"], "running", "what is refused changes nothing");
+    assert_eq!(world.session(&agent.session).await["status"], "active");
+    world.post(&fail, &json!({})).await.expect(200);
+}

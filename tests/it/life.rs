@@ -78,6 +78,14 @@ async fn sessions_are_paused_resumed_and_ended_by_their_status_too() {
     assert_eq!(patch("active", 200).await["claude_status"], "starting");
     assert_eq!(patch("active", 200).await["claude_status"], "starting");
     assert_eq!(patch("completed", 200).await["status"], "completed");
+    let all = json!({ "status": "paused", "budget_usd": 3, "metadata": { "changed": true } });
+    world.patch("/api/sessions/a", &all).await.expect(409);
+    let left = world.session("a").await;
+    assert_eq!(
+        (&left["budget"], &left["metadata"]),
+        (&Value::Null, &json!({})),
+        "refused as a whole"
+    );
     world.post("/api/sessions/a/pause", &Value::Null).await.expect(409);
     let bad = world.patch("/api/sessions/a", &json!({ "status": "error" })).await.expect(422);
     assert!(bad.text().contains("status"), "{}", bad.text());

@@ -81,7 +81,7 @@ fn check_with_promtool(text: &str) {
 }
 
 #[tokio::test]
-async fn metrics_are_for_every_user_of_this_machine_but_no_page_of_another_site() {
+async fn metrics_are_for_scrapers_and_no_page_of_another_site() {
     let world = World::with_stand_in().await;
     let answer = world.request("GET", "/metrics").via(Via::Unix).send().await.expect(200);
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");

@@ -231,6 +231,13 @@ async fn the_command_line_lists_approves_and_denies() {
     assert!(again.code == Some(3) && again.stderr.contains("already"), "{}", again.stderr);
     let all = world.cli(&["permissions", "--all", "--json"]).await.ok().json();
     assert_eq!(all.as_array().map(Vec::len), Some(2));
+    // A session's id is of the same kind as a request's.
+    let (held, _) = ask(&world, &agent, "toolu_3", "make all").await;
+    world.cli(&["approve", &agent.session]).await.ok();
+    assert_eq!(told(held).await["behavior"], "allow");
+    let nobody = world.cli(&["approve", &uuid::Uuid::new_v4().to_string()]).await;
+    let listed = nobody.stderr.contains("`chorus permissions --all` lists them");
+    assert!(nobody.code == Some(5) && listed, "{}", nobody.stderr);
 }
 
 #[tokio::test]

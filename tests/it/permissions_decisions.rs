@@ -121,6 +121,29 @@ async fn the_command_line_answers_questions_and_shows_plans() {
 }
 
 #[tokio::test]
+async fn the_command_line_shows_all_of_what_waits() {
+    let world = World::with_stand_in().await;
+    let agent = world.begin("p").await;
+    let long = format!("{}\nrm -rf /", "echo fine; ".repeat(200));
+    let bash = json!({"command": long, "dangerouslyDisableSandbox": true});
+    for (tool, input, parts) in [
+        ("Bash", bash, &["rm -rf /", "dangerouslyDisableSandbox: true"][..]),
+        ("Write", json!({"file_path": "/a", "content": "one\nlast line"}), &["/a", "+ last line"]),
+    ] {
+        let (held, _) = ask_for(&world, &agent, tool, &input).await;
+        let listed = world.cli(&["permissions"]).await.ok().stdout;
+        let waits = world.cli(&["wait", "p", "--until", "permission"]).await.ok().stdout;
+        let approved = world.cli(&["approve", "p"]).await.ok().stdout;
+        for part in parts {
+            for said in [&listed, &waits, &approved] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+        }
+        assert_eq!(told(held).await["behavior"], "allow");
+    }
+}
+
+#[tokio::test]
 async fn changed_input_survives_the_servers_death_and_is_scrubbed_in_the_end() {
     let world = World::with_stand_in().await;
     let agent = world.begin("p").await;

@@ -76,6 +76,27 @@ async fn a_conversation_of_the_past_is_imported_once_and_goes_on() {
 }
 
 #[tokio::test]
+async fn what_is_chorus_s_own_is_not_offered() {
+    let world = World::build().without_server().start().await;
+    let other = hold(&world, "hello").await;
+    world.start_again().await;
+    world.play("own", "hello", &json!({})).await;
+    world
+        .wait_for("both conversations are on disk", async || {
+            let listed = world.get("/api/sessions/import").await.expect(200).rows();
+            if listed.len() == 2 { Ok(()) } else { Err(format!("{listed:?}")) }
+        })
+        .await;
+    let new = world.get("/api/sessions/import?new=true&limit=1").await.expect(200).rows();
+    assert_eq!((new.len(), &new[0]["conversation_id"]), (1, &json!(other)));
+    let offered = world.cli(&["import", "--json"]).await.ok().json();
+    assert_eq!(offered, json!(new));
+    world.cli(&["import", "--all"]).await.ok();
+    let left = world.cli(&["import"]).await.ok().stdout;
+    assert!(left.contains("no other conversation"), "{left}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_imported_is_said() {
     let world = World::with_stand_in().await;
     let import = async |body: Value| world.post("/api/sessions/import", &body).await;

@@ -209,7 +209,7 @@ async fn another_user_gets_nothing_but_the_probes() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let url = world.running().url;
-    for path in ["/", "/api/sessions", "/api/events", "/api/openapi.json"] {
+    for path in ["/", "/api/sessions", "/api/events", "/api/openapi.json", "/metrics"] {
         let answer = fetch(&["-m", "5", &format!("{url}{path}")]).await;
         assert!(answer.ends_with("\n403") && !answer.contains("mine"), "{path}: {answer}");
     }

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::types::SessionView;
 use super::view;
-use crate::api::permissions::actor;
+use crate::api::caller::actor;
 use crate::api::problem::{Body, Problem, Query};
 use crate::domain::ids::{ConversationId, SessionId};
 use crate::domain::time::Timestamp;
@@ -31,6 +31,10 @@ pub struct Which {
     folder: Option<String>,
     /// Another configuration folder of Claude Code's than that of the user who runs the server.
     claude_config_dir: Option<String>,
+    /// Only conversations that are part of no session yet: what Chorus has run and imported is left out.
+    #[serde(default)]
+    #[param(required = false)]
+    new: bool,
     /// At most so many: 1 to 500, 50 unless told.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
@@ -118,8 +122,8 @@ pub async fn list(
     if folder.is_some_and(|f| !f.is_absolute()) {
         return Err(Problem::field("folder", "expected an absolute path"));
     }
-    let found =
-        imports::candidates(&app, which.claude_config_dir.as_deref(), folder, limit).await?;
+    let config = which.claude_config_dir.as_deref();
+    let found = imports::candidates(&app, config, folder, which.new, limit).await?;
     Ok(Json(found.into_iter().map(Into::into).collect()))
 }
 

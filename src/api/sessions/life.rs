@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::types::{Fork, Restart, SessionView};
-use super::{source, view};
-use crate::api::permissions::actor;
+use super::view;
+use crate::api::caller::{actor, source};
 use crate::api::problem::{Body, Path, Problem};
 use crate::services::{App, life};
 

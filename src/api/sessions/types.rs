@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::permissions::Answer;
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, given};
 use crate::domain::ids::{ConversationId, ProjectId, SessionId, TaskId};
 use crate::domain::message::MessageSource;
 use crate::domain::permission::Verdict;
@@ -14,6 +14,7 @@ use crate::domain::record::Usage;
 use crate::domain::session::{
     ClaudeStatus, Conversation, Detail, Evidence, Launch, Runtime, Session, SessionName, Status,
 };
+use crate::domain::shell;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Cost, Usd};
 use crate::services::sessions;
@@ -177,11 +178,6 @@ pub struct SessionPatch {
     pub budget_usd: Option<Option<Usd>>,
 }
 
-/// Tells `null` from a field that is not there.
-fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<Usd>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
-
 /// What a session is to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -335,18 +331,8 @@ pub struct Attach {
 impl Attach {
     /// The command of these words, which shows a tmux session.
     pub(in crate::api) fn of(tmux_session: String, argv: Vec<String>, socket: &Path) -> Self {
-        let command = argv.iter().map(|w| shell_word(w)).collect::<Vec<_>>().join(" ");
+        let command = shell::command(&argv);
         Self { command, argv, socket: socket.display().to_string(), tmux_session }
-    }
-}
-
-/// Quotes a word for a POSIX shell, where it needs that.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::permission::{PLAN, QUESTION};
+
 /// What a person (or a rule) decided.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -29,8 +31,8 @@ pub fn answer(tool: &str, input: &Value, answer: &Answer) -> Value {
     let decision = match answer {
         Answer::Allow { updated_input } => {
             let updated = updated_input.clone().or_else(|| match tool {
-                "ExitPlanMode" => Some(json!({})),
-                "AskUserQuestion" => Some(input.clone()),
+                PLAN => Some(json!({})),
+                QUESTION => Some(input.clone()),
                 _ => None,
             });
             let mut decision = json!({"behavior": "allow"});

@@ -11,7 +11,9 @@ use ratatui::widgets::{Clear, Paragraph};
 
 use super::line;
 use super::state::{Choosing, Confirm, Drawn, Link, Mode, Model, Pane, Reading, Subject};
-use super::text::{HELP, fit, whole, wrap};
+use super::text::{HELP, fit, wrap};
+use crate::domain::call::in_full;
+use crate::domain::direction::visible;
 use crate::domain::permission::Verdict;
 use crate::domain::session::ClaudeStatus;
 use crate::domain::time::Timestamp;
@@ -129,7 +131,10 @@ fn read(
     let (title, text) = match reading.what {
         Subject::Help => ("Keys".to_owned(), Some(HELP.to_owned())),
         Subject::Request(id) => {
-            let text = model.request(id).map(whole).or_else(|| reading.text.clone());
+            let text = model
+                .request(id)
+                .map(|r| in_full(&r.tool, &r.input))
+                .or_else(|| reading.text.clone());
             ("What is asked".to_owned(), text)
         }
         Subject::Story(id) => {
@@ -161,7 +166,7 @@ fn choices(frame: &mut Frame<'_>, area: Rect, choosing: &Choosing, palette: Pale
     let width = area.width.saturating_sub(4).min(90);
     let columns = usize::from(width).saturating_sub(4);
     let mut lines: Vec<Line<'_>> =
-        wrap(&question.question, columns).into_iter().map(Line::raw).collect();
+        wrap(&visible(&question.question), columns).into_iter().map(Line::raw).collect();
     lines.push(Line::default());
     for (n, option) in question.options.iter().enumerate() {
         let mark = match (question.several, choosing.marked.contains(&n)) {
@@ -171,6 +176,7 @@ fn choices(frame: &mut Frame<'_>, area: Rect, choosing: &Choosing, palette: Pale
         };
         let glue = if option.description.is_empty() { "" } else { ": " };
         let text = format!("{}. {mark}{}{glue}{}", n + 1, option.label, option.description);
+        let text = visible(&text);
         let here = n == choosing.cursor && choosing.own.is_none();
         let style = if here { selected() } else { Style::new() };
         lines.push(Line::styled(fit(&text, columns), style));

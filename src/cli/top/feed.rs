@@ -104,7 +104,7 @@ impl Feed {
 }
 
 async fn snapshot(client: &Client) -> Result<Snapshot> {
-    let sessions: Vec<SessionView> = client.list("/api/sessions", MOST).await?;
+    let sessions: Vec<SessionView> = client.list("/api/sessions?sort=created_at", MOST).await?;
     let requests: Vec<PermissionRequest> =
         client.list("/api/permissions?status=pending", MOST).await?;
     Ok(Snapshot {

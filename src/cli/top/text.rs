@@ -3,8 +3,7 @@
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::cli::show;
-use crate::domain::permission::{PermissionRequest, in_full};
-use crate::domain::question;
+use crate::domain::permission::PermissionRequest;
 
 /// A text in one line of so many columns, cut with an ellipsis.
 pub fn fit(text: &str, columns: usize) -> String {
@@ -48,31 +47,11 @@ fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// All of a request, as whoever decides it has to read it.
-pub fn whole(request: &PermissionRequest) -> String {
-    let questions = question::questions(&request.tool, &request.input);
-    if questions.is_empty() {
-        return in_full(&request.tool, &request.input);
-    }
-    let mut text = String::new();
-    for q in questions {
-        let several = if q.several { " (several may be chosen)" } else { "" };
-        text.push_str(&format!("{}{several}\n", q.question));
-        for option in q.options {
-            let glue = if option.description.is_empty() { "" } else { ": " };
-            text.push_str(&format!("  - {}{glue}{}\n", option.label, option.description));
-        }
-    }
-    text
-}
-
-/// Why a request has come to a person: what Claude says it is for, who asks, which rule left it.
+/// Why a request has come to a person: who asks, which rule left it.
 pub fn reason(request: &PermissionRequest) -> String {
-    let description = request.input.get("description").and_then(|d| d.as_str());
     let agent = request.agent_type.as_ref().map(|agent| format!("sub-agent {agent}"));
     let rule = request.rule.as_ref().map(|rule| format!("left to you by a rule: {rule}"));
-    let all = [description.map(str::to_owned), agent, rule];
-    all.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    agent.into_iter().chain(rule).collect::<Vec<_>>().join(" · ")
 }
 
 /// The keys.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Outcome, Waited};
 use crate::cli::args::Until;
 use crate::cli::show;
-use crate::domain::permission::PermissionRequest;
+use crate::domain::permission::{PermissionRequest, QUESTION};
 
 /// Prints what one wait has come to. With `words`, only what Claude said, if it has finished.
 pub fn one(waited: &Waited, words: bool, json: bool) -> Result<()> {
@@ -39,7 +39,7 @@ pub fn all(ended: &[Waited], until: Until, json: bool) -> Result<()> {
 
 /// Tells of a question while it is waited on.
 pub fn meanwhile(request: &PermissionRequest) {
-    eprintln!("chorus: Claude asks for {}; {}", show::safe(&request.summary), remedy(request));
+    eprintln!("chorus: Claude asks for {}\n  → {}", show::call(request), remedy(request));
 }
 
 fn state(waited: &Waited) -> Result<()> {
@@ -75,8 +75,7 @@ fn state(waited: &Waited) -> Result<()> {
 }
 
 fn remedy(request: &PermissionRequest) -> String {
-    let answer =
-        if request.tool == crate::domain::permission::QUESTION { " --answer …" } else { "" };
+    let answer = if request.tool == QUESTION { " --answer …" } else { "" };
     format!("`chorus approve {0}{answer}`, or `chorus deny {0} -m '…'`", request.id)
 }
 

@@ -105,19 +105,32 @@ pub async fn take_back<'a>(app: &App, task: &Task, place: impl Into<Place<'a>>) 
     }
 }
 
+/// The branch that an attempt's edits can be taken away with.
+async fn own_branch(app: &App, task: &Task, attempt: &Attempt) -> Result<(Backend, Branch), Error> {
+    let project = project(app, task).await?;
+    backend::of(app, &project, attempt).await?.ok_or_else(|| {
+        Error::conflict(
+            "nothing keeps this task's edits apart from others': there is no branch to discard; \
+             leave out `discard`",
+        )
+    })
+}
+
+/// Refuses what [`discard`] would refuse, before anything is changed.
+pub async fn check_discard(app: &App, id: TaskId) -> Result<(), Error> {
+    if let Some(Known { task, attempt: Some(attempt) }) = Known::read(&app.db, id).await? {
+        own_branch(app, &task, &attempt).await?;
+    }
+    Ok(())
+}
+
 /// Takes a finished attempt's branch away, with its edits and its worktree. Tells its last commit, from
 /// which it can be had back.
 pub async fn discard(app: &App, id: TaskId) -> Result<Option<String>, Error> {
     let Some(Known { task, attempt: Some(attempt) }) = Known::read(&app.db, id).await? else {
         return Ok(None);
     };
-    let (task, attempt) = (&task, &attempt);
-    let project = project(app, task).await?;
-    let Some((backend, branch)) = backend::of(app, &project, attempt).await? else {
-        return Err(Error::conflict(
-            "nothing keeps this task's edits apart from others': there is no branch to discard",
-        ));
-    };
+    let (backend, branch) = own_branch(app, &task, &attempt).await?;
     let commit = {
         let _turn = app.git.turns.take(&backend.repository().common).await;
         backend.discard(&branch).await?

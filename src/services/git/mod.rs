@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 
 pub use attempt::{Outfit, Prepared, outfit, prepare};
 pub use commit::{Due, start};
-pub use finish::{Offer, discard, finish, offer, settle, take_back};
+pub use finish::{Offer, check_discard, discard, finish, offer, settle, take_back};
 pub use setup::{GitStatus, setup, status};
 pub use show::{Changes, commits, diff, session_diff, unattributed};
 use turns::Turns;

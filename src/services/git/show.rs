@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::error::Error;
+use super::super::error::{Error, Thing};
 use super::super::live::Known;
 use super::super::{App, projects};
 use super::backend;
@@ -44,7 +44,7 @@ async fn known(app: &App, task: TaskId) -> Result<Known, Error> {
         Some(known) => Some(known),
         None => Known::read(&app.db, task).await?,
     };
-    known.ok_or_else(|| Error::NotFound { what: "task", name: task.to_string() })
+    known.ok_or_else(|| Error::NotFound { what: Thing::Task, name: task.to_string() })
 }
 
 /// The commits of a task's last attempt, the newest first.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::error::Error;
+use super::super::error::{Error, Thing};
 use super::super::{App, projects};
 use super::backend;
 use crate::domain::ids::{ProjectId, TaskId};
@@ -184,7 +184,7 @@ pub async fn remove_by_name(
     let all = list(app, None).await?;
     let found = all.into_iter().find(|w| w.name == name);
     let worktree =
-        found.ok_or_else(|| Error::NotFound { what: "worktree", name: name.to_owned() })?;
+        found.ok_or_else(|| Error::NotFound { what: Thing::Worktree, name: name.to_owned() })?;
     let commit = remove(app, &worktree, force).await?;
     Ok((worktree, commit))
 }

@@ -9,13 +9,13 @@ use crate::domain::session::{ClaudeStatus, Status};
 use crate::domain::task::{self, Attempt, AttemptOutcome, Heard, Move, Task, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::services::engine::{Effect, Unit};
-use crate::services::error::Error;
+use crate::services::error::{Error, Thing};
 use crate::services::live::{Known, Live};
 use crate::store::Write;
 
 /// There is no such task.
 pub(super) fn unknown(id: TaskId) -> Error {
-    Error::NotFound { what: "task", name: id.to_string() }
+    Error::NotFound { what: Thing::Task, name: id.to_string() }
 }
 
 /// What the audit log keeps of something that was done to a task.

@@ -13,7 +13,7 @@ use crate::domain::reference::Wanted;
 use crate::domain::task::template::{Template, Unfilled, check_name, fill};
 use crate::domain::task::{TaskOptions, check_labels, check_priority, check_title};
 use crate::domain::time::Timestamp;
-use crate::services::error::Error;
+use crate::services::error::{Error, Thing};
 use crate::services::{App, projects};
 use crate::store::templates::{self, Filter};
 use crate::store::{Cursor, Page, Write};
@@ -61,7 +61,7 @@ pub struct Patch {
 }
 
 fn unknown(id: TemplateId) -> Error {
-    Error::NotFound { what: "template", name: id.to_string() }
+    Error::NotFound { what: Thing::Template, name: id.to_string() }
 }
 
 /// Lists templates, the oldest first.

@@ -140,31 +140,43 @@ pub async fn list(
     let rows = match (sort, filter.status) {
         (Sort::CreatedAt, _) => by_age(db, filter, place.id, want).await?,
         (Sort::Priority, _) | (Sort::Status, Some(_)) => by_rank(db, filter, place, want).await?,
-        (Sort::Status, None) => {
-            let mut rows = Vec::new();
-            for (n, status) in STATUSES.iter().enumerate().skip(place.status) {
-                let filter = Filter { status: Some(*status), ..filter.clone() };
-                let from = if n == place.status { place } else { Place::default() };
-                let left = want - u32::try_from(rows.len()).unwrap_or(want);
-                rows.extend(by_rank(db, &filter, from, left).await?);
-                if rows.len() >= want as usize {
-                    break;
-                }
-            }
-            rows
-        }
+        (Sort::Status, None) => by_status(db, filter, place, want).await?,
     };
     let listed = |row: ListRow| Ok(Listed { task: row.row.task()?, ready: row.ready != 0 });
     let listed = rows.into_iter().map(listed).collect::<Result<Vec<_>>>()?;
     Ok(Ok(Page::of(listed, limit, |l| Place::after(&l.task).cursor(sort))))
 }
 
+/// Reads tasks by their rank.
+macro_rules! ranked {
+    ($c:expr, $filter:expr, $from:expr, $limit:expr) => {{
+        let ((which, values), from): (_, Place) = (given($filter), $from);
+        let query = sqlx::query_as(BY_RANK[which].as_str());
+        let query = query.bind(from.rank).bind(from.position).bind(from.id);
+        let query = values.iter().fold(query, |q, v| q.bind(v.clone()));
+        query.bind(i64::from($limit)).fetch_all($c).await?
+    }};
+}
+
 async fn by_rank(db: &Db, filter: &Filter, from: Place, limit: u32) -> Result<Vec<ListRow>> {
-    let (which, values) = given(filter);
-    Ok(on!(read db, c => {
-        let query = sqlx::query_as(BY_RANK[which].as_str()).bind(from.rank).bind(from.position).bind(from.id);
-        values.iter().fold(query, |q, v| q.bind(v.clone())).bind(i64::from(limit)).fetch_all(c).await?
-    }))
+    Ok(on!(read db, c => ranked!(c, filter, from, limit)))
+}
+
+/// One status after the other, all as of one moment: a task that becomes another one meanwhile comes once.
+async fn by_status(db: &Db, filter: &Filter, from: Place, limit: u32) -> Result<Vec<ListRow>> {
+    let mut rows: Vec<ListRow> = Vec::new();
+    on!(snapshot db, c => {
+        for (n, status) in STATUSES.iter().enumerate().skip(from.status) {
+            let filter = Filter { status: Some(*status), ..filter.clone() };
+            let from = if n == from.status { from } else { Place::default() };
+            let left = limit - u32::try_from(rows.len()).unwrap_or(limit);
+            rows.extend::<Vec<ListRow>>(ranked!(&mut *c, &filter, from, left));
+            if rows.len() >= limit as usize {
+                break;
+            }
+        }
+    });
+    Ok(rows)
 }
 
 async fn by_age(db: &Db, filter: &Filter, from: i64, limit: u32) -> Result<Vec<ListRow>> {

@@ -3,16 +3,17 @@
 use super::{project, session as session_of, write};
 use crate::domain::claim::{Claim, ClaimSource};
 use crate::domain::ids::{TaskId, ToolUseId};
+use crate::domain::project::Project;
 use crate::domain::record::{ToolCall, ToolStatus};
+use crate::domain::session::Session;
 use crate::domain::task::{Attempt, GitBackend, Task, TaskOptions, TaskStatus};
 use crate::domain::time::Timestamp;
 use crate::store::claims::{Ran, all, of_worktree, ran};
 use crate::store::{Db, Write, tasks};
 
-pub(super) async fn claims_are_kept_until_they_are_released(db: &Db) {
-    let project = project("p", "/p");
-    let session = session_of(&project, "s");
-    let task = |id| Task {
+/// A task that a session works on.
+pub(super) fn task(project: &Project, session: &Session, id: i64) -> Task {
+    Task {
         id: TaskId(id),
         project_id: project.id,
         title: "t".into(),
@@ -32,7 +33,13 @@ pub(super) async fn claims_are_kept_until_they_are_released(db: &Db) {
         updated_at: Timestamp(1),
         started_at: None,
         completed_at: None,
-    };
+    }
+}
+
+pub(super) async fn claims_are_kept_until_they_are_released(db: &Db) {
+    let project = project("p", "/p");
+    let session = session_of(&project, "s");
+    let task = |id| task(&project, &session, id);
     let claim = |path: &str, task| Claim {
         project_id: project.id,
         path: path.into(),

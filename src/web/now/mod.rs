@@ -11,14 +11,14 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::cards::{self, Ask, Card};
+use super::cards::{self, Card, What};
 use super::diff::LineKind;
 use super::shell::Shell;
 use super::{html, no_such_part};
 use crate::api::problem::{Problem, Query};
 use crate::clock;
 use crate::domain::project::Project;
-use crate::domain::session::{ClaudeStatus, Session};
+use crate::domain::session::{ClaudeStatus, Session, SessionSort};
 use crate::services::sessions::Beside;
 use crate::services::{App, glance, projects, sessions};
 use crate::store;
@@ -127,10 +127,11 @@ async fn cards(app: &Arc<App>) -> Result<Cards, Problem> {
 
 /// All rows: those that run by their names, so that none moves when its state does, then those that failed.
 async fn all(app: &Arc<App>) -> Result<(Vec<Row>, bool), Problem> {
+    let sort = SessionSort::default();
     let filter = store::sessions::Filter { status: Some("active".into()), ..Default::default() };
-    let (mut active, mut beside) = sessions::list(app, &filter, None, MOST).await?;
+    let (mut active, mut beside) = sessions::list(app, &filter, sort, None, MOST).await?;
     let filter = store::sessions::Filter { status: Some("error".into()), ..Default::default() };
-    let (failed, more) = sessions::list(app, &filter, None, FAILED).await?;
+    let (failed, more) = sessions::list(app, &filter, sort, None, FAILED).await?;
     beside.extend(more);
     active.items.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
     let mut rows = Vec::with_capacity(active.items.len() + failed.items.len());

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::api::list::Paging;
 use crate::api::problem::{Problem, Query};
 use crate::domain::ids::{ProjectId, SessionId};
-use crate::domain::session::{Session, Status};
+use crate::domain::session::{Session, SessionSort, Status};
 use crate::domain::time::Timestamp;
 use crate::services::{App, projects, sessions};
 use crate::store;
@@ -88,7 +88,8 @@ pub async fn page(
         all: true,
         ..Default::default()
     };
-    let (page, _) = sessions::list(&app, &filter, cursor.as_ref(), PAGE).await?;
+    let (page, _) =
+        sessions::list(&app, &filter, SessionSort::default(), cursor.as_ref(), PAGE).await?;
     let named = projects.iter().filter(|_| projects.len() > 1).cloned().collect();
     let next = |c: store::Cursor| address::with(&uri, &[("cursor", &c.to_string()), ("part", "")]);
     let page = Page {

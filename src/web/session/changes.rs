@@ -11,13 +11,14 @@ use super::highlight::{Highlighter, Piece, language};
 use super::patch::{FilePatch, read};
 use super::{Asks, Frame, Head, frame_part};
 use crate::api::problem::{Path, Problem, Query};
+use crate::domain::direction::visible;
 use crate::domain::session::Session;
 use crate::services::error::Error;
 use crate::services::git::{self, Changes};
 use crate::services::{App, sessions};
 use crate::web::address::element_id;
 use crate::web::diff::LineKind;
-use crate::web::plain::{plain, visible};
+use crate::web::plain::plain;
 use crate::web::shell::Shell;
 use crate::web::{Part, html, no_such_part};
 

@@ -16,7 +16,7 @@ use crate::domain::record::{CommandLog, ToolStatus};
 use crate::domain::session::Session;
 use crate::services::timeline::{self, Place};
 use crate::services::{App, sessions};
-use crate::web::cards::{self, Ask};
+use crate::web::cards::{self, Ask, What};
 use crate::web::diff::LineKind;
 use crate::web::shell::Shell;
 use crate::web::{html, no_such_part};

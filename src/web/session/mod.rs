@@ -18,7 +18,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::get;
 
-use super::cards::{self, Ask, Card};
+use super::cards::{self, Card, What};
 use super::diff::LineKind;
 use super::shell::Shell;
 use super::{CONTENT_SECURITY_POLICY, Part, html, no_such_part, words};

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::entries::{about, duration};
 use super::{Asks, Frame, Head, frame_part};
 use crate::api::problem::{Path, Problem, Query};
+use crate::domain::permission::{PLAN, QUESTION};
 use crate::domain::record::{CommandLog, ToolStatus};
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
@@ -28,10 +29,10 @@ const LONGEST: usize = 200;
 /// Tools that every Claude Code has, as proposals for the filter.
 const TOOLS: &[&str] = &[
     "Agent",
-    "AskUserQuestion",
+    QUESTION,
     "Bash",
     "Edit",
-    "ExitPlanMode",
+    PLAN,
     "Glob",
     "Grep",
     "NotebookEdit",

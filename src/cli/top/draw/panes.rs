@@ -9,7 +9,8 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 use super::{Palette, selected};
 use crate::cli::show;
 use crate::cli::top::state::{Model, Pane, Row};
-use crate::cli::top::text::{fit, reason, whole, wrap};
+use crate::cli::top::text::{fit, reason, wrap};
+use crate::domain::call::in_full;
 use crate::domain::permission::PermissionRequest;
 use crate::domain::time::Timestamp;
 
@@ -54,7 +55,7 @@ pub fn lists(
             " "
         };
         let name = model.name(request.session_id);
-        let text = whole(request);
+        let text = in_full(&request.tool, &request.input);
         let cells = [
             (2, mark.to_owned(), Style::new()),
             (5, age, palette.dim()),
@@ -103,7 +104,8 @@ fn detail(
     if !why.is_empty() {
         lines.push((fit(&why, columns), Style::new().add_modifier(Modifier::ITALIC)));
     }
-    lines.extend(wrap(&whole(request), columns).into_iter().map(|line| (line, Style::new())));
+    let whole = in_full(&request.tool, &request.input);
+    lines.extend(wrap(&whole, columns).into_iter().map(|line| (line, Style::new())));
     lines
 }
 
