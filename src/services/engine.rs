@@ -251,9 +251,8 @@ impl<C: Fn(&[Event]), F: Fn(Effect)> Runner<C, F> {
     /// what follows from it happens.
     async fn reload(&mut self) -> Result<(), Refused> {
         let read = async {
-            // Of a commit that was given up the database may still be at work. Whoever may write
-            // has waited for its end, and sees what became of it.
-            drop(self.db.begin().await?);
+            // Of a commit that was given up the database may still be at work.
+            self.db.settle().await?;
             let live = Live::load(&self.db).await?;
             loop {
                 let missed = events::after(&self.db, self.hub.last_id(), MISSED).await?;

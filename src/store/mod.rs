@@ -200,6 +200,15 @@ impl Db {
         }
     }
 
+    /// Waits for everybody who writes now, also for a commit that was given up: it has landed by then, or
+    /// never will. On SQLite nobody else's lock on the database is waited for.
+    pub async fn settle(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(pools) => pools.settle().await,
+            Self::Postgres(pools) => pools.begin().await.map(drop),
+        }
+    }
+
     /// Answers if the database can be read.
     pub async fn ping(&self) -> Result<()> {
         on!(read self, c => { sqlx::query("SELECT 1").execute(c).await?; });

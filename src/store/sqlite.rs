@@ -119,6 +119,11 @@ impl Pools {
         self.writer.begin().await
     }
 
+    /// Waits for everybody who writes now.
+    pub(super) async fn settle(&self) -> Result<()> {
+        self.writer.take().await.map(drop)
+    }
+
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.writer.close().await;

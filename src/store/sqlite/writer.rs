@@ -72,7 +72,10 @@ impl Writer {
     pub(super) async fn begin(&self) -> Result<Writing> {
         let mut own = self.take().await?;
         own.is_open = true;
-        sqlx::query(BEGIN).execute(own.connection()?).await?;
+        if let Err(e) = sqlx::query(BEGIN).execute(own.connection()?).await {
+            own.is_open = false;
+            return Err(e.into());
+        }
         Ok(Writing { own, rows: 0, committed: self.committed.clone() })
     }
 
